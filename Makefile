@@ -1,0 +1,46 @@
+# Two commands for a newcomer, as root on Debian 12:  make demo  and  make test.
+PYTHON ?= /usr/bin/python3
+VENV   ?= .venv
+BIN    := $(VENV)/bin
+PYTEST := $(BIN)/python -m pytest
+export PYTHON
+
+ROOMS  := gridtypes tfchain rmb provisioners zosd client devgrid images
+LENIENT := $(if $(filter 0,$(shell id -u)),,--lenient)
+
+.PHONY: help setup demo test lint format bench lock $(addprefix test-,$(ROOMS) host grid)
+
+help: ## show this list
+	@grep -hE '^[a-z%-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 16
+
+setup: ## install packages, virtual environment and guest image (starts no service)
+	@$(PYTHON) devgrid/bootstrap.py
+
+demo: setup ## a grid of two nodes, a deployment over both, VMs that answer
+	@$(BIN)/python -m devgrid.demo
+
+test: ## set up and run all tests
+	@$(PYTHON) devgrid/bootstrap.py $(LENIENT)
+	@$(PYTEST) tests
+
+$(addprefix test-,$(ROOMS) host grid): test-%: ## run the tests of one room
+	@$(PYTHON) devgrid/bootstrap.py $(LENIENT)
+	@$(PYTEST) tests/$*
+
+lint: ## ruff, mypy --strict, import-linter
+	@$(PYTHON) devgrid/bootstrap.py --without-image $(LENIENT)
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+format: ## let ruff format and fix
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+bench: setup ## measure, with ratios to a floor or a peer
+	@$(BIN)/python -m tests.bench
+
+lock: ## resolve requirements.lock anew (needs uv)
+	uv pip compile --python $(PYTHON) --extra dev --universal --python-version 3.11.2 \
+		--generate-hashes --no-emit-index-url --quiet --upgrade pyproject.toml --output-file requirements.lock
