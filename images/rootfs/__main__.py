@@ -1,0 +1,27 @@
+"""`python -m images.rootfs --out DIR`: build the demo image into `DIR/rootfs`."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+
+from images.debian import ImageError
+from images.rootfs.build import build
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(prog="python -m images.rootfs", description="Build the demo image.")
+    parser.add_argument(
+        "--out", type=Path, default=Path("/var/cache/zos"), help="cache folder (default: %(default)s)"
+    )
+    try:
+        print(build(parser.parse_args().out))
+    except ImageError as problem:
+        print(f"images.rootfs: {problem}", file=sys.stderr)
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
