@@ -1,0 +1,1 @@
+"""The chain: identities, a client, and a development chain that speaks the same JSON-RPC."""
