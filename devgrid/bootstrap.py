@@ -168,7 +168,9 @@ def run(command: Sequence[str], *, timeout: float, remedy: str) -> None:
         raise SetupError(f"{command[0]} took more than {timeout:.0f} s; {remedy}") from None
     if done.returncode != 0:
         tail = "\n".join(f"  {line}" for line in done.stdout.splitlines()[-12:])
-        raise SetupError(f"{' '.join(command[:4])} … ended with status {done.returncode}:\n{tail}\n  {remedy}")
+        raise SetupError(
+            f"{' '.join(command[:4])} … ended with status {done.returncode}:\n{tail}\n  {remedy}"
+        )
 
 
 def step(title: str, needed: bool, act: Callable[[], None]) -> None:
@@ -183,9 +185,13 @@ def step(title: str, needed: bool, act: Callable[[], None]) -> None:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(description="Set up Debian packages, virtual environment and guest image.")
+    parser = argparse.ArgumentParser(
+        description="Set up Debian packages, virtual environment and guest image."
+    )
     parser.add_argument("--without-image", action="store_true", help="leave out the guest image")
-    parser.add_argument("--lenient", action="store_true", help="go on without packages that only root can install")
+    parser.add_argument(
+        "--lenient", action="store_true", help="go on without packages that only root can install"
+    )
     options = parser.parse_args(arguments)
     python = Path(os.environ.get("PYTHON") or "/usr/bin/python3")
     cache = cache_folder()
