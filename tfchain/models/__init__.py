@@ -1,0 +1,49 @@
+"""What the chain keeps, as frozen typed values."""
+
+from tfchain.models.block import Event, FinalisedBlock, Head, Receipt
+from tfchain.models.contract import (
+    Contract,
+    ContractContent,
+    ContractResources,
+    ContractState,
+    NameContract,
+    NodeContract,
+    RentContract,
+)
+from tfchain.models.farm import Farm, FarmingPolicyLimit, PublicIp
+from tfchain.models.node import (
+    ConfiguredAddress,
+    Interface,
+    Location,
+    Node,
+    NodePower,
+    PublicConfig,
+    Resources,
+)
+from tfchain.models.twin import EntityProof, Twin
+
+__all__ = [
+    "ConfiguredAddress",
+    "Contract",
+    "ContractContent",
+    "ContractResources",
+    "ContractState",
+    "EntityProof",
+    "Event",
+    "Farm",
+    "FarmingPolicyLimit",
+    "FinalisedBlock",
+    "Head",
+    "Interface",
+    "Location",
+    "NameContract",
+    "Node",
+    "NodeContract",
+    "NodePower",
+    "PublicConfig",
+    "PublicIp",
+    "Receipt",
+    "RentContract",
+    "Resources",
+    "Twin",
+]
