@@ -1,0 +1,112 @@
+"""Put the peer together and run it."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+import structlog
+from aiohttp import web
+
+from gridtypes.ids import TwinId
+from rmb import queues
+from rmb.pause import Pause
+from rmb.peer.config import PeerConfig
+from rmb.peer.directory import DirectoryUnavailable, StaticDirectory, TwinDirectory
+from rmb.peer.gatekeeper import Gatekeeper
+from rmb.peer.intake import Intake
+from rmb.peer.listeners import Listeners
+from rmb.peer.local import LocalRequests
+from rmb.peer.locator import Locator
+from rmb.peer.outbox import Outbox
+from rmb.peer.replies import Replies
+from rmb.peer.sender import Sender
+from rmb.peer.server import PeerServer
+from rmb.peer.store import PeerStore
+from rmb.peer.sweeper import sweep
+from rmb.redis_link import RedisAddress, RedisLink
+from tfchain.keys import Identity
+
+log = structlog.get_logger("rmb.peer")
+
+
+async def run(config: PeerConfig) -> None:
+    """Run until cancelled.  Whatever is not there yet (key file, chain, twin, overlay) is waited for.
+
+    Raises `tfchain.key_file.KeyFileError` when the key file holds no key.
+    """
+    identity = await _identity(config)
+    async with _directory(config) as directory:
+        twin = TwinId(config.identity.twin) or await _own_twin(directory, identity)
+        log.info("we are", twin=twin, address=identity.address)
+        await serve(config, identity, directory, twin)
+
+
+async def serve(config: PeerConfig, identity: Identity, directory: TwinDirectory, twin: TwinId) -> None:
+    """Carry messages for `twin` until cancelled."""
+    link = RedisLink(RedisAddress.parse(config.redis.url))
+    store = PeerStore(link, config.limits.store())
+    locator = Locator(config.twins.addresses, directory, config.listen.port)
+    namespace = config.listen.namespace or None
+    async with Sender(identity, locator, namespace, config.limits.sending) as sender:
+        outbox = Outbox(store, sender, twin)
+        replies = Replies(store, sender, twin)
+        local = LocalRequests(link, store, outbox, twin)
+        server = PeerServer(store, Gatekeeper(twin, directory), replies, sender, config.limits.connections)
+        listeners = Listeners(
+            config.listen.addresses,
+            overlay=config.listen.overlay,
+            namespace=namespace,
+            port=config.listen.port,
+        )
+        runner = web.AppRunner(server.application(), access_log=None, keepalive_timeout=15)
+        await runner.setup()
+        try:
+            async with asyncio.TaskGroup() as tasks:
+                tasks.create_task(listeners.run(runner))
+                tasks.create_task(outbox.run())
+                tasks.create_task(Intake(link, queues.LOCAL, "LEFT", local.process).run())
+                tasks.create_task(Intake(link, queues.REPLY, "RIGHT", replies.process).run())
+                tasks.create_task(sweep(store))
+        finally:
+            await runner.cleanup()
+            await link.close()
+
+
+async def _identity(config: PeerConfig) -> Identity:
+    """The key, as soon as its file exists: the daemon that owns the twin may still be about to make it."""
+    pause = Pause(first=0.2, longest=5.0)
+    told = False
+    while True:
+        try:
+            return await asyncio.to_thread(Identity.load, config.identity.key_file, config.identity.key_type)
+        except FileNotFoundError:
+            if not told:
+                log.warning("waiting for the key file", path=str(config.identity.key_file))
+                told = True
+            await pause.wait()
+
+
+async def _own_twin(directory: TwinDirectory, identity: Identity) -> TwinId:
+    """Our twin id, as soon as the directory knows it."""
+    pause = Pause(first=0.5, longest=10.0)
+    told = ""
+    while True:
+        try:
+            twin = await directory.twin_of(identity.public_key)
+            if twin is not None:
+                return twin
+            reason = f"the account {identity.address} has no twin yet"
+        except DirectoryUnavailable as error:
+            reason = str(error)
+        if reason != told:
+            log.warning("waiting for our twin id", reason=reason)
+            told = reason
+        await pause.wait()
+
+
+@asynccontextmanager
+async def _directory(config: PeerConfig) -> AsyncIterator[TwinDirectory]:
+    """The twins of the configuration."""
+    yield StaticDirectory(config.twins.public_keys())

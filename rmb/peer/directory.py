@@ -1,0 +1,99 @@
+"""Who is a twin: from twin id to public key, and back."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections import OrderedDict
+from collections.abc import Mapping
+from typing import Final, Protocol
+
+from gridtypes.ids import TwinId
+from rmb.errors import RmbError
+
+
+class DirectoryUnavailable(RmbError):
+    """Nothing can be said about a twin now; asking later may help."""
+
+
+class TwinDirectory(Protocol):
+    """A source of truth about twins.  Both methods raise DirectoryUnavailable."""
+
+    async def public_key(self, twin: TwinId) -> bytes | None:
+        """The twin's 32-byte account id; None when there is no such twin."""
+        ...
+
+    async def twin_of(self, public_key: bytes) -> TwinId | None:
+        """The twin that owns a key; None when it has none."""
+        ...
+
+
+class StaticDirectory:
+    """Twins from the configuration, asked before another directory; for grids without a chain, and for tests."""
+
+    def __init__(self, keys: Mapping[TwinId, bytes], otherwise: TwinDirectory | None = None) -> None:
+        self._keys = dict(keys)
+        self._otherwise = otherwise
+
+    async def public_key(self, twin: TwinId) -> bytes | None:
+        key = self._keys.get(twin)
+        if key is None and self._otherwise is not None:
+            return await self._otherwise.public_key(twin)
+        return key
+
+    async def twin_of(self, public_key: bytes) -> TwinId | None:
+        for twin, key in self._keys.items():
+            if key == public_key:
+                return twin
+        return None if self._otherwise is None else await self._otherwise.twin_of(public_key)
+
+
+class CachedDirectory:
+    """Remembers public keys: at most SIZE of them, each for LIFE seconds, "no such twin" for MISS_LIFE seconds.
+
+    Questions about the same twin share one look-up, and at most LOOKUPS run at once, so that a flood of messages of
+    made-up twins is no flood of questions to the chain.
+    """
+
+    SIZE: Final = 1000
+    LIFE: Final = 300.0
+    MISS_LIFE: Final = 10.0
+    LOOKUPS: Final = 10
+    WAITING: Final = 500
+
+    def __init__(self, source: TwinDirectory) -> None:
+        self._source = source
+        self._known: OrderedDict[TwinId, tuple[float, bytes | None]] = OrderedDict()
+        self._asked: dict[TwinId, asyncio.Task[bytes | None]] = {}
+        self._slots = asyncio.Semaphore(self.LOOKUPS)
+
+    async def public_key(self, twin: TwinId) -> bytes | None:
+        known = self._known.get(twin)
+        if known is not None and known[0] > time.monotonic():
+            self._known.move_to_end(twin)
+            return known[1]
+        task = self._asked.get(twin)
+        if task is None:
+            if len(self._asked) >= self.WAITING:
+                raise DirectoryUnavailable(f"{self.WAITING} look-ups of twins are waiting already")
+            task = asyncio.create_task(self._ask(twin))
+            self._asked[twin] = task
+            task.add_done_callback(lambda done: self._answered(twin, done))
+        return await asyncio.shield(task)
+
+    async def twin_of(self, public_key: bytes) -> TwinId | None:
+        return await self._source.twin_of(public_key)
+
+    async def _ask(self, twin: TwinId) -> bytes | None:
+        async with self._slots:
+            key = await self._source.public_key(twin)
+        self._known[twin] = (time.monotonic() + (self.MISS_LIFE if key is None else self.LIFE), key)
+        self._known.move_to_end(twin)
+        while len(self._known) > self.SIZE:
+            self._known.popitem(last=False)
+        return key
+
+    def _answered(self, twin: TwinId, task: asyncio.Task[bytes | None]) -> None:
+        del self._asked[twin]
+        if not task.cancelled():
+            task.exception()  # whoever waited has it; when nobody did any more, it is no news
