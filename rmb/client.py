@@ -11,7 +11,7 @@ import uuid
 from types import TracebackType
 from typing import Any, Final
 
-from gridtypes.ids import TwinId
+from gridtypes import TwinId
 from rmb import queues
 from rmb.errors import CallTimeout, InvalidAnswer, MessageError, NotDelivered, RemoteError
 from rmb.gen1.message import MAX_SIZE, Message

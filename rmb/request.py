@@ -7,7 +7,7 @@ import time
 from dataclasses import dataclass
 from typing import Any
 
-from gridtypes.ids import TwinId
+from gridtypes import TwinId
 from rmb.errors import HandlerError
 
 

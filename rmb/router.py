@@ -12,7 +12,7 @@ from typing import Any, Final
 import structlog
 from pydantic import BaseModel
 
-from gridtypes.ids import TwinId
+from gridtypes import TwinId
 from rmb import queues
 from rmb.errors import BusUnavailable, HandlerError, MessageError
 from rmb.gen1 import time_rules

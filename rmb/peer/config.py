@@ -23,7 +23,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, field_validator
 
-from gridtypes.ids import TwinId
+from gridtypes import TwinId
 from rmb.gen1.address import DEFAULT_PORT, split_address
 from rmb.peer.store import StoreLimits
 from rmb.redis_link import DEFAULT_SOCKET, RedisAddress

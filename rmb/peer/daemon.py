@@ -9,7 +9,7 @@ from contextlib import asynccontextmanager
 import structlog
 from aiohttp import web
 
-from gridtypes.ids import TwinId
+from gridtypes import TwinId
 from rmb import queues
 from rmb.pause import Pause
 from rmb.peer.config import PeerConfig

@@ -8,7 +8,7 @@ from collections import OrderedDict
 from collections.abc import Mapping
 from typing import Final, Protocol
 
-from gridtypes.ids import TwinId
+from gridtypes import TwinId
 from rmb.errors import RmbError
 
 

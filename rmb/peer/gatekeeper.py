@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from typing import Final
 
-from gridtypes.ids import TwinId
+from gridtypes import TwinId
 from rmb.errors import MessageError, RmbError, SignatureError
 from rmb.gen1 import time_rules
 from rmb.gen1.message import PROTOCOL_VERSION, Message

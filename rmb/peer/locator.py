@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from gridtypes.ids import TwinId
+from gridtypes import TwinId
 from rmb.errors import RmbError
 from rmb.gen1.address import join_address, split_address
 from rmb.peer.directory import TwinDirectory

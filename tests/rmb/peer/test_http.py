@@ -10,7 +10,7 @@ from dataclasses import replace
 import aiohttp
 import pytest
 
-from gridtypes.ids import TwinId
+from gridtypes import TwinId
 from rmb import queues
 from rmb.gen1.message import Message
 from rmb.gen1.signature import verify

@@ -15,7 +15,7 @@ from typing import Any
 
 import aiohttp
 
-from gridtypes.ids import TwinId
+from gridtypes import TwinId
 from rmb import queues
 from rmb.gen1.message import Message
 from rmb.gen1.signature import sign
