@@ -19,6 +19,8 @@ from rmb.redis_link import MAX_BLOCK, RedisAddress, RedisLink
 
 DEFAULT_TIMEOUT: Final = 30.0
 MAX_TIMEOUT: Final = 3600.0
+MAX_CALLS: Final = 200
+"""Calls in flight at once (each holds a connection to Redis); others wait, within their time."""
 GRACE: Final = 2.0
 """Seconds beyond the call's lifetime in which the peer's own word about it ("expired") may still arrive."""
 _UNDELIVERED: Final = ("all retries done: ", "received invalid message: ")
@@ -30,6 +32,7 @@ class Client:
 
     def __init__(self, link: RedisLink) -> None:
         self._link = link
+        self._slots = asyncio.Semaphore(MAX_CALLS)
 
     async def call(
         self,
@@ -65,8 +68,19 @@ class Client:
             raise NotDelivered(
                 f"{command} on twin {twin}: the request is {len(encoded)} bytes, a message may have {MAX_SIZE}"
             )
-        await self._link.command("RPUSH", queues.LOCAL, encoded)
-        raw = await self._wait(reply_to, timeout)
+        end = time.monotonic() + timeout
+        try:
+            async with asyncio.timeout(timeout):
+                await self._slots.acquire()
+        except TimeoutError:
+            raise CallTimeout(
+                f"{command} on twin {twin}: not sent within {timeout:g} s, {MAX_CALLS} other calls are in flight"
+            ) from None
+        try:
+            await self._link.command("RPUSH", queues.LOCAL, encoded)
+            raw = await self._wait(reply_to, end + min(GRACE, timeout))
+        finally:
+            self._slots.release()
         if raw is None:
             raise CallTimeout(
                 f"{command} on twin {twin}: no answer within {timeout:g} s, and no word from the local peer"
@@ -77,9 +91,8 @@ class Client:
             raise InvalidAnswer(f"{command} on twin {twin}: {error}") from error
         return _result(answer, request)
 
-    async def _wait(self, reply_to: str, timeout: float) -> bytes | None:
-        """The first reply, or None when the time is over."""
-        end = time.monotonic() + timeout + min(GRACE, timeout)
+    async def _wait(self, reply_to: str, end: float) -> bytes | None:
+        """The first reply, or None when the monotonic clock has passed `end`."""
         while (left := end - time.monotonic()) > 0:
             found = await self._link.command("BLPOP", reply_to, min(left, MAX_BLOCK))
             if found is not None:

@@ -152,16 +152,24 @@ class Router:
             log.warning("dropped what is no request", reason=str(error))
             return
         number = next(self._numbers)
-        await presence.begin(number, raw)
+        until = time_rules.deadline(message.now, message.expiration) + DRAIN
         try:
+            await presence.begin(number, raw)
             reply = await self._reply_to(message)
         except asyncio.CancelledError:
-            stopping = message.reply(
-                int(time.time()), error="interrupted: the service is stopping; ask again"
-            )
-            await presence.answer(number, stopping.to_json())
+            text = "interrupted: the service is stopping; ask again"
+            await presence.answer(number, message.reply(int(time.time()), error=text).to_json())
             raise
-        await presence.answer(number, reply)
+        pause = Pause()
+        while True:
+            try:
+                await presence.answer(number, reply)
+                return
+            except BusUnavailable as error:
+                if time.time() > until:
+                    raise
+                log.warning("waiting for Redis", uid=message.uid, reason=str(error))
+                await pause.wait()
 
     async def _reply_to(self, message: Message) -> bytes:
         expires_at = time_rules.deadline(message.now, message.expiration)

@@ -118,7 +118,7 @@ class LimitsSection(Section):
     pending_bytes: int = Field(default=256 * 1024 * 1024, ge=1024)
     pending_bytes_per_twin: int = Field(default=32 * 1024 * 1024, ge=1024)
     connections: Count = 512
-    """HTTP requests that are handled at once."""
+    """That others hold open to us, and HTTP requests that are handled at once."""
     sending: Count = 128
     """HTTP requests that we send at once."""
 

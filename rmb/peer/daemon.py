@@ -12,6 +12,7 @@ from aiohttp import web
 from gridtypes import TwinId
 from rmb import queues
 from rmb.pause import Pause
+from rmb.peer import connections
 from rmb.peer.config import PeerConfig
 from rmb.peer.directory import DirectoryUnavailable, StaticDirectory, TwinDirectory
 from rmb.peer.gatekeeper import Gatekeeper
@@ -69,6 +70,7 @@ async def serve(config: PeerConfig, identity: Identity, directory: TwinDirectory
                 tasks.create_task(Intake(link, queues.LOCAL, "LEFT", local.process).run())
                 tasks.create_task(Intake(link, queues.REPLY, "RIGHT", replies.process).run())
                 tasks.create_task(sweep(store))
+                tasks.create_task(connections.bound(runner, config.limits.connections))
         finally:
             await runner.cleanup()
             await link.close()

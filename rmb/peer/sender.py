@@ -46,8 +46,8 @@ class Sender:
         self._namespace = namespace
         self._limit = limit
         self._slots = asyncio.Semaphore(limit)
-        self._busy: Counter[int] = Counter()
-        self._freed = asyncio.Condition()
+        self._turns: dict[int, asyncio.Semaphore] = {}
+        self._users: Counter[int] = Counter()
         self._session: aiohttp.ClientSession | None = None
 
     async def __aenter__(self) -> Sender:
@@ -87,18 +87,15 @@ class Sender:
 
     @asynccontextmanager
     async def _turn(self, twin: int) -> AsyncIterator[None]:
-        async with self._freed:
-            await self._freed.wait_for(lambda: self._busy[twin] < MAX_PER_TWIN)
-            self._busy[twin] += 1
+        turns = self._turns.setdefault(twin, asyncio.Semaphore(MAX_PER_TWIN))
+        self._users[twin] += 1
         try:
-            async with self._slots:
+            async with turns, self._slots:
                 yield
         finally:
-            self._busy[twin] -= 1
-            if not self._busy[twin]:
-                del self._busy[twin]
-            async with self._freed:
-                self._freed.notify_all()
+            self._users[twin] -= 1
+            if not self._users[twin]:
+                del self._users[twin], self._turns[twin]
 
     async def _post(self, url: str, body: bytes) -> None:
         if self._session is None:

@@ -101,7 +101,7 @@ class PeerServer:
         reply_to = _result_queue(await _body(request))
         try:
             found = await self._store.proxied(reply_to)
-        except (BusUnavailable, MessageError) as error:
+        except BusUnavailable as error:
             raise Refused(500, f"couldn't read the result: {error}") from error
         return _json(b"[" + b",".join(self._opened(reply).to_json() for reply in found) + b"]")
 

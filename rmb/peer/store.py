@@ -8,11 +8,16 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import Final
 
+import structlog
+
 from rmb import queues
+from rmb.errors import MessageError
 from rmb.gen1 import time_rules
 from rmb.gen1.message import Message
 from rmb.peer import scripts
 from rmb.redis_link import RedisLink
+
+log = structlog.get_logger("rmb.peer")
 
 ANSWER_LIFE: Final = 1800
 """Seconds that a reply waits for its reader, as in the reference daemon."""
@@ -84,7 +89,7 @@ class PeerStore:
     async def outbox(self) -> list[Outgoing]:
         """Everything that still has to be sent."""
         values = await self._link.command("HVALS", queues.OUTBOX)
-        return [Outgoing(Message.from_json(value)) for value in values]
+        return [Outgoing(message) for value in values if (message := _decoded(value, queues.OUTBOX))]
 
     async def sent(self, uid: str) -> None:
         """The destination's peer has the request; its reply is waited for."""
@@ -98,7 +103,7 @@ class PeerStore:
     async def waiting(self, uid: str) -> Message | None:
         """The local request that waits for the answer `uid`."""
         raw = await self._link.command("HGET", queues.BACKLOG, uid)
-        return None if raw is None else Message.from_json(raw)
+        return None if raw is None else _decoded(raw, queues.BACKLOG)
 
     async def settle(self, uid: str, answer: Message, seen: str = "", seen_until: int = 0) -> Entry:
         """Give the client of request `uid` its answer (on `answer.reply_to`), once, and forget the request.
@@ -172,7 +177,16 @@ class PeerStore:
     async def proxied(self, reply_to: str) -> list[Message]:
         """Replies kept under `reply_to`, newest first; they stay there."""
         found = await self._link.command("LRANGE", reply_to, 0, -1)
-        return [Message.from_json(raw) for raw in found]
+        return [message for raw in found if (message := _decoded(raw, reply_to))]
+
+
+def _decoded(raw: bytes, key: str) -> Message | None:
+    """What another program may have spoilt must not stop us."""
+    try:
+        return Message.from_json(raw)
+    except MessageError as error:
+        log.warning("no message in our own store", key=key, reason=str(error))
+        return None
 
 
 def _member(caller: int, message: Message) -> str:

@@ -255,6 +255,32 @@ async def test_a_client_that_hears_nothing_times_out(redis_socket: str, link: Re
             await client.call(7, "a.b", "x" * 1_100_000)
 
 
+async def test_cancelled_calls_leave_no_connection_behind(redis_socket: str, link: RedisLink) -> None:
+    async with await rmb.connect(redis_socket) as client:
+        calls = [asyncio.create_task(client.call(7, "a.b", timeout=60)) for _ in range(30)]
+        await asyncio.sleep(0.2)
+        for call in calls:
+            call.cancel()
+        await asyncio.gather(*calls, return_exceptions=True)
+        await asyncio.sleep(0.1)
+        clients = (await link.command("CLIENT", "LIST")).decode().splitlines()
+        assert not [one for one in clients if "cmd=blpop" in one]
+        with pytest.raises(rmb.CallTimeout):
+            await client.call(7, "a.b", timeout=0.1)
+
+
+async def test_more_calls_than_slots_wait_their_turn(
+    redis_socket: str, link: RedisLink, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("rmb.client.MAX_CALLS", 1)
+    async with await rmb.connect(redis_socket) as client:
+        first = asyncio.create_task(client.call(7, "a.b", timeout=5))
+        await asyncio.sleep(0.05)
+        with pytest.raises(rmb.CallTimeout, match="1 other calls are in flight"):
+            await client.call(7, "a.b", timeout=0.1)
+        first.cancel()
+
+
 async def test_no_redis_is_named(tmp_path: object) -> None:
     with pytest.raises(rmb.BusUnavailable, match="is redis-server running there"):
         await rmb.connect(f"{tmp_path}/nothing.sock")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import time
 from dataclasses import replace
@@ -285,3 +286,19 @@ async def test_a_slow_body_is_given_up(alice: Twin, bob: Twin, monkeypatch: pyte
         status = await asyncio.wait_for(reader.readline(), 5)
         assert b"408" in status
         writer.close()
+
+
+async def test_idle_connections_are_cut_and_cannot_keep_others_out(alice: Twin, bob: Twin) -> None:
+    async with running(bob, alice, limits=LimitsSection(connections=5)):
+        host, _, port = bob.address.partition(":")
+        idle = [await asyncio.open_connection(host, int(port)) for _ in range(20)]
+        await asyncio.sleep(2.2)
+        cut = 0
+        for reader, _writer in idle:
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(0.01):
+                    cut += await reader.read() == b""
+        assert cut >= 15
+        assert await post(bob, "/zbus-remote", request_of(alice, bob)) == ACCEPTED
+        for _reader, writer in idle:
+            writer.close()
