@@ -9,7 +9,7 @@ smallest file is::
 A node of the development grid::
 
     [node]
-    key = "/var/lib/zos-grid/dev/node-1/key"     # hex seed or mnemonic, 0600; shared with rmb-peer; made when missing
+    key = "/var/lib/zos-grid/dev/node-1/key"     # hex seed or mnemonic, 0600, rmb-peer's too; made when missing
     farm = 1                                     # farm id on the chain; 0: the node never registers by itself
     null = false                                 # true: null provisioners, nothing is made on the machine
     country = "Belgium"
@@ -34,17 +34,17 @@ A node of the development grid::
     uplink = "eth0"                              # interface that becomes a port of the bridge `zos`
     public_nic = ""                              # second interface for public addresses; "" = same as uplink
     mtu = 0                                      # 0 = as the uplink
-    open_prefixes = []                           # LAN prefixes that guests may reach (decision 36); default none
+    open_prefixes = []                           # LAN prefixes that guests may reach (decision 36)
     yggdrasil_peers = ["tcp://10.99.0.254:9943"]
     yggdrasil_multicast = false
 
     [storage]
-    disks = ["/dev/loop10", "/dev/loop11"]       # only these are ever formatted, and only when blank (decision 37)
+    disks = ["/dev/loop10", "/dev/loop11"]       # only these are ever formatted, only when blank
     classes = { "/dev/loop11" = "hdd" }          # overrides the probed class (decision 64)
 
     [images]
-    allow_hosts = ["10.99.0.254"]                # hosts inside guarded ranges that may be fetched from (decision 41)
-    file_root = ""                               # file:// images only below this folder; "" = none
+    allow_hosts = ["10.99.0.254"]                # guarded hosts that may be fetched from
+    file_root = ""                               # file:// only below this folder; "" = none
 
     [machine]
     accelerator = "auto"                         # "auto" probes; "tcg", "kvm"
@@ -52,26 +52,24 @@ A node of the development grid::
     kernel = "/var/cache/zos/guest/vmlinuz"
     initrd = "/var/cache/zos/guest/initrd"
 
-The other sections (`engine`, `reports`, `capacity`, `kyc`, `metrics`, `log`, `faults`) are for tuning and tests; see
-the classes below.  All times are seconds, all sizes bytes.
+The other sections (`engine`, `reports`, `capacity`, `kyc`, `metrics`, `log`, `faults`) are for tuning and tests;
+see the classes below.  All times are seconds, all sizes bytes.
 """
 
 from __future__ import annotations
 
-import tomllib
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
+
+from rmb import settings
+from rmb.settings import Section
 
 Seconds = Annotated[float, Field(gt=0, le=7 * 86400)]
 
 
-class _Section(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-class NodeSection(_Section):
+class NodeSection(Section):
     """Who the node is."""
 
     key: Path | None = None
@@ -89,7 +87,7 @@ class NodeSection(_Section):
     """Relay host names for the twin (generation 2 of the bus); none in generation 1."""
 
 
-class PathsSection(_Section):
+class PathsSection(Section):
     """Folders; made when missing."""
 
     state: Path
@@ -101,11 +99,11 @@ class PathsSection(_Section):
     """Default `<state>/log`."""
 
 
-class BusSection(_Section):
+class BusSection(Section):
     redis: str = "unix:///run/zosd/redis.sock"
 
 
-class ChainSection(_Section):
+class ChainSection(Section):
     urls: tuple[str, ...] = ()
     """WebSocket addresses; empty: the node runs without a chain (every deployment waits for its check)."""
     activation: str = ""
@@ -114,7 +112,7 @@ class ChainSection(_Section):
     terms_hash: str = "9021d4dee05a661e2cb6838152c67f25"
 
 
-class NetworkSection(_Section):
+class NetworkSection(Section):
     uplink: str = ""
     public_nic: str = ""
     mtu: int = Field(default=0, ge=0, le=65535)
@@ -123,24 +121,24 @@ class NetworkSection(_Section):
     yggdrasil_multicast: bool = False
 
 
-class StorageSection(_Section):
+class StorageSection(Section):
     disks: tuple[Path, ...] = ()
     classes: dict[str, Literal["ssd", "hdd"]] = Field(default_factory=dict)
 
 
-class ImagesSection(_Section):
+class ImagesSection(Section):
     allow_hosts: tuple[str, ...] = ()
     file_root: str = ""
 
 
-class MachineSection(_Section):
+class MachineSection(Section):
     accelerator: Literal["auto", "kvm", "tcg"] = "auto"
     require_kvm: bool = False
     kernel: Path = Path("/var/cache/zosd/guest/vmlinuz")
     initrd: Path = Path("/var/cache/zosd/guest/initrd")
 
 
-class EngineSection(_Section):
+class EngineSection(Section):
     parallel: int = Field(default=16, ge=1, le=256)
     """Acts on the machine at the same time, over all deployments."""
     provision_timeout: Seconds = 900
@@ -155,7 +153,7 @@ class EngineSection(_Section):
     """The bus is served at the latest after this time, also when adoption is not finished."""
 
 
-class ReportsSection(_Section):
+class ReportsSection(Section):
     uptime_period: Seconds = 2400
     retry: Seconds = 30
     """A skipped or failed report is tried again after this time (below a minute, decision 58)."""
@@ -167,7 +165,7 @@ class ReportsSection(_Section):
     """How long a contract that the chain does not show yet is looked for within one call (decision 1)."""
 
 
-class CapacitySection(_Section):
+class CapacitySection(Section):
     """What the node offers; 0 = measured.  Set in grids whose nodes share one machine."""
 
     cru: int = Field(default=0, ge=0)
@@ -176,23 +174,23 @@ class CapacitySection(_Section):
     hru: int = Field(default=0, ge=0)
 
 
-class KycSection(_Section):
+class KycSection(Section):
     url: str = ""
     """Base address of the verification service; "" = no check (decision 3)."""
 
 
-class MetricsSection(_Section):
+class MetricsSection(Section):
     listen: str = ""
     """`address:port` for Prometheus; "" = not served."""
 
 
-class LogSection(_Section):
+class LogSection(Section):
     level: Literal["debug", "info", "warning", "error"] = "info"
     json_lines: bool = False
     """One JSON object a line; default: for people on a terminal, JSON elsewhere."""
 
 
-class FaultsSection(_Section):
+class FaultsSection(Section):
     """For tests only: die at a named point (see `zosd.points`)."""
 
     kill_at: str = ""
@@ -201,7 +199,7 @@ class FaultsSection(_Section):
     """File to which every reached point is appended, one a line."""
 
 
-class Config(_Section):
+class Config(Section):
     node: NodeSection = Field(default_factory=NodeSection)
     paths: PathsSection
     bus: BusSection = Field(default_factory=BusSection)
@@ -219,6 +217,6 @@ class Config(_Section):
     faults: FaultsSection = Field(default_factory=FaultsSection)
 
 
-def load(path: Path) -> Config:
-    """Read the configuration file at `path`."""
-    return Config.model_validate(tomllib.loads(path.read_text()))
+def load(path: Path | None) -> Config:
+    """Read the configuration file at `path` and the environment.  Raises rmb.settings.SettingsError."""
+    return settings.load(Config, path)

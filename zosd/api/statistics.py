@@ -1,0 +1,79 @@
+"""`zos.statistics.get` and `zos.storage.pools`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import psutil
+
+import rmb
+from gridtypes import Capacity
+from zosd.api.table import Handler
+from zosd.capacity import Media, system
+from zosd.journal.journal import Journal
+from zosd.journal.ledger import Ledger
+from zosd.machine import Machine
+from zosd.traits import traits
+
+
+class Statistics:
+    def __init__(self, journal: Journal, machine: Machine) -> None:
+        self._journal = journal
+        self._machine = machine
+
+    def handlers(self) -> Mapping[str, Handler]:
+        return {"statistics.get": self.get, "storage.pools": self.pools}
+
+    async def get(self, request: rmb.Request) -> dict[str, Any]:
+        total = (await self._machine.facts()).total
+        kept = system(total)
+        used, users = usage(self._journal.ledger)
+        return {
+            "total": _shown(total),
+            "used": _shown(used + kept),
+            "system": _shown(kept),
+            "users": users,
+            "open_connections": _open_connections(),
+        }
+
+    async def pools(self, request: rmb.Request) -> list[dict[str, Any]]:
+        pools = sorted(await self._machine.pools(), key=lambda pool: pool.media is Media.HDD)
+        return [
+            {"name": pool.name, "type": pool.media.value, "size": pool.size, "used": pool.used}
+            for pool in pools
+        ]
+
+
+def usage(ledger: Ledger) -> tuple[Capacity, dict[str, int]]:
+    """Capacity in use by workloads in `ok` or `paused`, and the `users` part of the statistics."""
+    used = Capacity()
+    deployments = workloads = newest = 0
+    for record in ledger.all():
+        healthy = list(record.healthy)
+        deployments += bool(healthy)
+        workloads += len(healthy)
+        for workload in healthy:
+            used = used + traits(workload.definition).capacity
+            newest = max(newest, workload.result.created)
+    return used, {
+        "deployments": deployments,
+        "workloads": workloads,
+        "last_deployment_timestamp": newest,
+    }
+
+
+def _shown(capacity: Capacity) -> dict[str, int]:
+    return {
+        "cru": capacity.cru,
+        "sru": capacity.sru,
+        "hru": capacity.hru,
+        "mru": capacity.mru,
+        "ipv4u": capacity.ipv4u,
+    }
+
+
+def _open_connections() -> int:
+    """Established TCP connections of the node's own network namespace."""
+    connections = psutil.net_connections(kind="tcp")
+    return sum(connection.status == psutil.CONN_ESTABLISHED for connection in connections)

@@ -1,0 +1,91 @@
+"""The chain as accept path and context see it."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Sequence
+from typing import TypeVar
+
+import structlog
+
+from gridtypes import ContractId, TwinId
+from provisioners.protocol import ReservedIp
+from tfchain import Chain, ChainUnavailable, NotFound
+from tfchain.models import Contract, NodeContract
+from tfchain.models import ContractState as ChainState
+from zosd.accept.contract import ContractState, ContractView
+
+T = TypeVar("T")
+
+log = structlog.get_logger(__name__)
+
+LIMIT = 10.0
+"""Seconds for one look at the chain within a call."""
+
+_STATES = {
+    ChainState.CREATED: ContractState.CREATED,
+    ChainState.GRACE_PERIOD: ContractState.GRACE,
+    ChainState.DELETED: ContractState.ENDED,
+}
+
+
+class TfchainFacts:
+    def __init__(self, chain: Chain) -> None:
+        self._chain = chain
+
+    async def twin_key(self, twin: TwinId) -> bytes | None:
+        found = await _limited(self._chain.twin(twin))
+        return found.account_id if found else None
+
+    async def contract(self, id: ContractId) -> ContractView | None:
+        found = await _limited(self._chain.contract(id))
+        return view(found) if found else None
+
+    async def find(self, id: ContractId, patience: float) -> ContractView | None:
+        try:
+            return view(await _limited(self._chain.find_contract(id, patience), patience + LIMIT))
+        except NotFound:
+            return None
+
+    async def height(self) -> int:
+        return (await _limited(self._chain.head())).number
+
+    async def reserved(self, contract: ContractId) -> Sequence[ReservedIp] | None:
+        """The addresses that a contract holds; None when there is no such contract."""
+        found = await self.contract(contract)
+        return found.addresses if found else None
+
+
+def view(contract: Contract) -> ContractView:
+    content = contract.content
+    node = content if isinstance(content, NodeContract) else None
+    return ContractView(
+        id=contract.contract_id,
+        twin=contract.twin_id,
+        state=_STATES[contract.state],
+        node=node.node_id if node else None,
+        hash=node.deployment_hash if node else "",
+        addresses=_addresses(node) if node else (),
+    )
+
+
+def _addresses(content: NodeContract) -> tuple[ReservedIp, ...]:
+    found = []
+    for one in content.public_ips_list:
+        try:
+            address = one.parsed()
+        except ValueError as error:
+            log.warning(
+                "reserved address cannot be used", address=one.ip, gateway=one.gateway, why=str(error)
+            )
+            continue
+        found.append(ReservedIp(address.interface, address.gateway))
+    return tuple(found)
+
+
+async def _limited(work: Awaitable[T], limit: float = LIMIT) -> T:
+    try:
+        async with asyncio.timeout(limit):
+            return await work
+    except TimeoutError:
+        raise ChainUnavailable(f"no answer within {limit:g} s") from None

@@ -1,0 +1,10 @@
+"""Names of the notes that the chain's side keeps in the journal."""
+
+PUBLIC_CONFIG = "public-config"
+"""JSON of the node's public configuration as the chain has it; `null` when there is none."""
+CURSOR = "chain-cursor"
+"""Number of the last finalised block whose events were dealt with."""
+IDS = "node-ids"
+"""JSON `[node id, twin id, farm id]` once the node is registered."""
+FARMER = "farmer"
+"""Decimal twin id of the farmer."""

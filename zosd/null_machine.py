@@ -1,0 +1,54 @@
+"""A machine for null provisioners: the capacity that is configured, or what is plausible."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Collection, Mapping, Sequence
+from ipaddress import IPv4Address, IPv6Address
+
+import psutil
+
+from gridtypes import Capacity
+from zosd.capacity import GIB, MachineFacts, Media, PoolSpace
+from zosd.config import CapacitySection
+from zosd.machine import OWN_PORTS
+
+SSD = 500 * GIB
+HDD = 1000 * GIB
+
+
+class NullMachine:
+    """Answers as an idle node would."""
+
+    features: tuple[str, ...] = ("null",)
+    reserved_ports: Collection[int] = OWN_PORTS
+
+    def __init__(self, capacity: CapacitySection) -> None:
+        self._total = Capacity(
+            cru=capacity.cru or os.cpu_count() or 1,
+            mru=capacity.mru or psutil.virtual_memory().total,
+            sru=capacity.sru or SSD,
+            hru=capacity.hru or HDD,
+        )
+
+    async def facts(self) -> MachineFacts:
+        # Nothing is ever really used, so the kernel's figures would say nothing about the guests.
+        return MachineFacts(self._total, None, tuple(await self.pools()), overhead=0)
+
+    async def pools(self) -> Sequence[PoolSpace]:
+        return (
+            PoolSpace("null-ssd", Media.SSD, self._total.sru, 0),
+            PoolSpace("null-hdd", Media.HDD, self._total.hru, 0),
+        )
+
+    async def addresses(self) -> Mapping[str, Sequence[str]]:
+        return {"zos": [], "ygg": []}
+
+    async def has_ipv6(self) -> bool:
+        return False
+
+    async def own_addresses(self) -> Collection[IPv4Address | IPv6Address]:
+        return ()
+
+    async def mac(self) -> str:
+        return "02:00:00:00:00:00"
