@@ -16,10 +16,11 @@ import aiohttp
 
 from rmb.errors import RmbError
 from rmb.gen1.message import MAX_SIZE, Message
-from rmb.gen1.signature import Signer, sign
+from rmb.gen1.signature import sign
 from rmb.peer.directory import DirectoryUnavailable
 from rmb.peer.locator import Locator, UnknownTwin
 from rmb.peer.namespace import OVERLAY, connecting_socket
+from rmb.typed_signature import Signer
 
 TIMEOUT: Final = aiohttp.ClientTimeout(total=10, connect=5)
 MAX_PER_TWIN: Final = 16

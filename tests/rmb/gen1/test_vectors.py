@@ -11,8 +11,9 @@ from rmb.errors import MessageError, SignatureError
 from rmb.gen1 import time_rules
 from rmb.gen1.address import url
 from rmb.gen1.message import Message, upload_challenge
-from rmb.gen1.signature import sign, verify, verify_raw
+from rmb.gen1.signature import sign, verify
 from rmb.gen1.uid import split_forward_entry
+from rmb.typed_signature import fits
 from tests.shared import report_count, vectors
 from tfchain.keys import Identity
 
@@ -89,8 +90,8 @@ def test_sr25519_signatures_of_others_verify_and_a_flipped_bit_does_not(recorded
     key = bytes.fromhex(section["sr25519_public_hex"])
     for case in section["vectors"]:
         data, signature = bytes.fromhex(case["message_hex"]), bytes.fromhex(case["signature_hex"])
-        assert verify_raw(data, signature, key), case["name"]
-        assert not verify_raw(bytes((data[0] ^ 1,)) + data[1:], signature, key), case["name"]
+        assert fits(data, signature, key), case["name"]
+        assert not fits(bytes((data[0] ^ 1,)) + data[1:], signature, key), case["name"]
         if len(data) == 16:
             verify(data, case["signature_hex"], key)
     report_count("rmb sr25519_verify_only", len(section["vectors"]))

@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from tests.rmb.peer.world import Twin
+from tests.shared import PROJECT
 
 
 class PeerProcess:
@@ -48,6 +49,7 @@ class PeerProcess:
         with (self._folder / "log").open("ab") as log:
             self._process = subprocess.Popen(
                 [sys.executable, "-m", "rmb.peer_cli", "--config", str(self.config)],
+                cwd=PROJECT,
                 stderr=log,
                 env=os.environ | self._environment,
             )
