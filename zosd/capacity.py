@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from enum import Enum
 
 from gridtypes import Capacity, Workload, WorkloadType
+from provisioners.system.space import backing, place, rounded
 from zosd.traits import traits
 
 MIB = 1 << 20
@@ -37,11 +38,11 @@ class PoolSpace:
     name: str
     media: Media
     size: int
+    """Of the device."""
     used: int
-
-    @property
-    def free(self) -> int:
-        return max(0, self.size - self.used)
+    """Promised."""
+    free: int
+    """May still be promised; less than the difference, because the file system needs room for itself."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,27 +58,28 @@ class MachineFacts:
 
 
 @dataclass(frozen=True, slots=True)
+class Ask:
+    """What one new workload, or the growth of an old one, takes."""
+
+    name: str
+    cpu: int = 0
+    memory: int = 0
+    """Bytes for the guest itself."""
+    machines: int = 0
+    ssd: int = 0
+    """Bytes on one SSD pool, as the storage allocates them."""
+    hdd: int = 0
+
+
+@dataclass(frozen=True, slots=True)
 class Booked:
     """What has been promised, whether it runs already or not."""
 
     memory: int = 0
     """Bytes of guests' memory."""
     machines: int = 0
-    unmade_ssd: tuple[int, ...] = ()
-    """Sizes of promised disks that do not lie on a pool yet."""
-    unmade_hdd: tuple[int, ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class Ask:
-    """What one new workload, or the growth of an old one, would take."""
-
-    name: str
-    cpu: int = 0
-    memory: int = 0
-    machines: int = 0
-    ssd: int = 0
-    hdd: int = 0
+    unmade: tuple[Ask, ...] = ()
+    """Promises whose disk space is not yet taken from the pools."""
 
 
 def reserved_memory(total: int) -> int:
@@ -95,13 +97,14 @@ def ask(workload: Workload, before: Workload | None = None) -> Ask:
     now = traits(workload).capacity
     old = traits(before).capacity if before else Capacity()
     machine = workload.type in MACHINES
+    ssd = max(0, now.sru - old.sru)
     return Ask(
         name=workload.name,
         cpu=now.cru if machine else 0,
         memory=max(0, now.mru - old.mru),
         machines=int(machine and before is None),
-        ssd=max(0, now.sru - old.sru),
-        hdd=max(0, now.hru - old.hru),
+        ssd=backing(ssd) if machine else rounded(ssd),
+        hdd=rounded(max(0, now.hru - old.hru)),
     )
 
 
@@ -110,7 +113,8 @@ def shortage(asks: Sequence[Ask], booked: Booked, machine: MachineFacts) -> str 
     return (
         _cpu_shortage(asks, machine)
         or _memory_shortage(asks, booked, machine)
-        or _disks(asks, booked, machine)
+        or _disk_shortage(Media.SSD, [one.ssd for one in asks], [one.ssd for one in booked.unmade], machine)
+        or _disk_shortage(Media.HDD, [one.hdd for one in asks], [one.hdd for one in booked.unmade], machine)
     )
 
 
@@ -142,30 +146,18 @@ def _memory_shortage(asks: Iterable[Ask], booked: Booked, machine: MachineFacts)
     return None
 
 
-def _disks(asks: Iterable[Ask], booked: Booked, machine: MachineFacts) -> str | None:
-    asks = list(asks)
-    for media, promised, wanted in (
-        (Media.SSD, booked.unmade_ssd, [one.ssd for one in asks]),
-        (Media.HDD, booked.unmade_hdd, [one.hdd for one in asks]),
-    ):
-        free = [pool.free for pool in machine.pools if pool.media is media]
-        for size in sorted(promised, reverse=True):
-            _place(size, free)
-        for size in sorted((size for size in wanted if size), reverse=True):
-            if not _place(size, free):
-                return (
-                    f"not enough space left in pools of this type {media.value}: "
-                    f"{size} bytes are needed on one pool, the largest free space is {max(free, default=0)} bytes"
-                )
-    return None
-
-
-def _place(size: int, free: list[int]) -> bool:
-    """Take `size` from the pool with most space, as the storage does."""
-    if not free:
-        return False
-    best = max(range(len(free)), key=free.__getitem__)
-    if free[best] < size:
-        return False
-    free[best] -= size
-    return True
+def _disk_shortage(
+    media: Media, wanted: Iterable[int], promised: Iterable[int], machine: MachineFacts
+) -> str | None:
+    asked = [size for size in wanted if size]
+    if not asked:
+        return None
+    room = [pool.free for pool in machine.pools if pool.media is media]
+    missing = place([*asked, *filter(None, promised)], room)
+    if missing is None:
+        return None
+    return (
+        f"not enough space left in pools of this type {media.value}: {max(missing, min(asked))} bytes are asked for "
+        f"on one disk, at most {max(room, default=0)} are free less what is promised; choose another node or a "
+        "smaller size"
+    )

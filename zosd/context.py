@@ -55,6 +55,10 @@ class NodeContext:
         self._reserved = reserved
         self._journal = journal
 
+    def set_node(self, node: NodeFacts) -> None:
+        """The node was registered, or its ids became known."""
+        self.node = node
+
     def owner_file(self, workload: WorkloadId, type: WorkloadType) -> OwnerFile:
         return OwnerFile(self.paths.owners(type) / f"{workload}.json")
 

@@ -38,6 +38,10 @@ class Machine(Protocol):
         """Addresses under which the node itself answers."""
         ...
 
+    async def virtualized(self) -> bool:
+        """Whether the machine is itself a virtual one."""
+        ...
+
     async def mac(self) -> str:
         """MAC of the bridge `zos`, for the node object."""
         ...

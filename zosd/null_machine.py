@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from ipaddress import IPv4Address, IPv6Address
 
 import psutil
@@ -18,12 +18,16 @@ HDD = 1000 * GIB
 
 
 class NullMachine:
-    """Answers as an idle node would."""
+    """Answers as a node would on which everything in the journal really lay.
+
+    `used` gives what healthy workloads use.
+    """
 
     features: tuple[str, ...] = ("null",)
     reserved_ports: Collection[int] = OWN_PORTS
 
-    def __init__(self, capacity: CapacitySection) -> None:
+    def __init__(self, capacity: CapacitySection, used: Callable[[], Capacity]) -> None:
+        self._used = used
         self._total = Capacity(
             cru=capacity.cru or os.cpu_count() or 1,
             mru=capacity.mru or psutil.virtual_memory().total,
@@ -36,9 +40,10 @@ class NullMachine:
         return MachineFacts(self._total, None, tuple(await self.pools()), overhead=0)
 
     async def pools(self) -> Sequence[PoolSpace]:
+        total, used = self._total, self._used()
         return (
-            PoolSpace("null-ssd", Media.SSD, self._total.sru, 0),
-            PoolSpace("null-hdd", Media.HDD, self._total.hru, 0),
+            PoolSpace("null-ssd", Media.SSD, total.sru, used.sru, max(0, total.sru - used.sru)),
+            PoolSpace("null-hdd", Media.HDD, total.hru, used.hru, max(0, total.hru - used.hru)),
         )
 
     async def addresses(self) -> Mapping[str, Sequence[str]]:
@@ -49,6 +54,9 @@ class NullMachine:
 
     async def own_addresses(self) -> Collection[IPv4Address | IPv6Address]:
         return ()
+
+    async def virtualized(self) -> bool:
+        return True
 
     async def mac(self) -> str:
         return "02:00:00:00:00:00"

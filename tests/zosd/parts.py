@@ -45,6 +45,7 @@ from zosd.engine.backoff import Backoff
 from zosd.engine.engine import Engine, EngineSettings
 from zosd.journal.journal import Journal
 from zosd.journal.records import Key
+from zosd.points import Hook, nothing, observed
 
 NODE = NodeId(7)
 TWIN = TwinId(26)
@@ -214,7 +215,7 @@ class FakeNode:
 
     async def machine(self) -> MachineFacts:
         await asyncio.sleep(0)
-        pools = (PoolSpace("p1", Media.SSD, 100 * GIB, 100 * GIB - self.free_ssd),)
+        pools = (PoolSpace("p1", Media.SSD, 100 * GIB, 0, self.free_ssd),)
         return MachineFacts(self.total, self.available, pools, overhead=0)
 
     def node_id(self) -> NodeId:
@@ -322,10 +323,11 @@ async def daemon(
     settings: EngineSettings = FAST,
     look_again: float = 0.3,
     start: bool = True,
+    hook: Hook = nothing,
 ) -> AsyncIterator[Daemon]:
     """A daemon over `folder`; the same folder again is a restart."""
     clock = SystemClock()
-    journal = Journal(folder / "journal.db")
+    journal = Journal(folder / "journal.db", hook)
     await journal.open()
     chain = chain or FakeChain()
     chain.keys.setdefault(TWIN, Signer().public_key)
@@ -336,6 +338,7 @@ async def daemon(
         view = await chain.contract(contract)
         return view.addresses if view else None
 
+    watched = {type: observed(one, hook) for type, one in scripts.items()}  # type: ignore[arg-type]
     ctx = NodeContext(
         paths,
         NodeFacts(NODE, TwinId(1), b"\0" * 32),
@@ -345,7 +348,7 @@ async def daemon(
         reserved,
         journal,  # type: ignore[arg-type]
     )
-    engine = Engine(journal, scripts, ctx, clock, settings)  # type: ignore[arg-type]
+    engine = Engine(journal, watched, ctx, clock, settings)  # type: ignore[arg-type]
     node = FakeNode(scripts)
     books = Books(journal.ledger)
     orders = Orders(journal, clock, engine.wake)

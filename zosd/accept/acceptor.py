@@ -7,7 +7,7 @@ twin is let in to wait (decision 1); `Waiting` checks it later.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Protocol
@@ -23,6 +23,7 @@ from gridtypes import (
     SignatureError,
     TwinId,
     UpgradeOp,
+    WorkloadId,
     WorkloadType,
 )
 from tfchain.errors import ChainUnavailable
@@ -109,6 +110,7 @@ class Acceptor:
                 return
             self._check_new(key, deployment)
             checked = await self._contract_fits(deployment, hash, call)
+            unmade = self._books.unmade()
             machine = await self._node.machine()
             async with self._journal.altering(key):
                 # From here to the start of the commit nothing is awaited: the decision has to stay true.
@@ -116,7 +118,7 @@ class Acceptor:
                 self._check_waiting(key, checked)
                 phase = Phase.ACTIVE if checked else Phase.WAITING
                 draft = drafts.deploy(deployment, hash, phase, self._clock.time(), replaces)
-                await self._admit("accept", key, deployment, draft, machine, keys)
+                await self._admit("accept", key, deployment, draft, (machine, unmade), keys)
         self._accepted(key)
 
     async def update(self, call: Call) -> None:
@@ -128,6 +130,7 @@ class Acceptor:
                 return
             self._check_newer(key, deployment)
             checked = await self._contract_fits(deployment, hash, call)
+            unmade = self._books.unmade()
             machine = await self._node.machine()
             async with self._journal.altering(key):
                 record, operations = self._check_newer(key, deployment)
@@ -137,7 +140,7 @@ class Acceptor:
                     draft = drafts.update(record, deployment, hash, operations, now)
                 else:
                     draft = drafts.hold_update(record, deployment, now)
-                await self._admit("update", key, deployment, draft, machine, keys)
+                await self._admit("update", key, deployment, draft, (machine, unmade), keys)
         self._accepted(key)
 
     # -- before the lock: everything that needs no look at the journal --
@@ -278,11 +281,12 @@ class Acceptor:
         key: Key,
         deployment: Deployment,
         draft: drafts.Draft,
-        machine: MachineFacts,
+        facts: tuple[MachineFacts, Mapping[WorkloadId, Ask]],
         keys: Collection[TwinId],
     ) -> None:
+        machine, unmade = facts
         coming = [one for _, asks in self._admitting.values() for one in asks]
-        text = shortage(draft.asks, self._books.booked(coming), machine)
+        text = shortage(draft.asks, self._books.booked(coming, unmade), machine)
         if text is not None:
             raise Refusal(text)
         with self._held(key, deployment, draft.asks):

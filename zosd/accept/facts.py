@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Protocol
 
 from gridtypes import ContractId, Deployment, TwinId
+from provisioners.protocol import ReservedIp
 from tfchain.errors import ChainUnavailable
 from zosd.accept.contract import ContractView
 from zosd.journal.changes import Change, PutNote
@@ -41,16 +42,23 @@ class NoChain:
     """A node without a chain: every deployment waits."""
 
     async def twin_key(self, twin: TwinId) -> bytes | None:
-        raise ChainUnavailable("no chain is configured ([chain] urls)")
+        raise _no_chain()
 
     async def contract(self, id: ContractId) -> ContractView | None:
-        raise ChainUnavailable("no chain is configured ([chain] urls)")
+        raise _no_chain()
 
     async def find(self, id: ContractId, patience: float) -> ContractView | None:
-        raise ChainUnavailable("no chain is configured ([chain] urls)")
+        raise _no_chain()
 
     async def height(self) -> int:
-        raise ChainUnavailable("no chain is configured ([chain] urls)")
+        raise _no_chain()
+
+    async def reserved(self, contract: ContractId) -> Sequence[ReservedIp] | None:
+        raise _no_chain()
+
+
+def _no_chain() -> ChainUnavailable:
+    return ChainUnavailable("no chain is configured: set urls in [chain]")
 
 
 class KeyMissing(Exception):

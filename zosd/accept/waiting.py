@@ -119,6 +119,7 @@ class Waiting:
         await self._explain(key, f"the contract is not visible yet (looked at block {height})")
 
     async def _accept(self, key: Key, deployment: Deployment, hash: str) -> None:
+        unmade = self._books.unmade()
         machine = await self._machine()
         async with self._journal.altering(key):
             record = self._journal.ledger.get(key)
@@ -131,7 +132,7 @@ class Waiting:
                 try:
                     operations = drafts.operations(record, deployment, self._updatable)
                     draft = drafts.update(record, deployment, hash, operations, now)
-                    text = shortage(draft.asks, self._books.booked(), machine)
+                    text = shortage(draft.asks, self._books.booked(before=unmade), machine)
                     if text is not None:
                         raise Refusal(text)
                     changes = draft.changes

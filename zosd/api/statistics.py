@@ -10,16 +10,17 @@ import psutil
 import rmb
 from gridtypes import Capacity
 from zosd.api.table import Handler
+from zosd.books import Books
 from zosd.capacity import Media, system
 from zosd.journal.journal import Journal
 from zosd.journal.ledger import Ledger
 from zosd.machine import Machine
-from zosd.traits import traits
 
 
 class Statistics:
-    def __init__(self, journal: Journal, machine: Machine) -> None:
+    def __init__(self, journal: Journal, books: Books, machine: Machine) -> None:
         self._journal = journal
+        self._books = books
         self._machine = machine
 
     def handlers(self) -> Mapping[str, Handler]:
@@ -28,12 +29,11 @@ class Statistics:
     async def get(self, request: rmb.Request) -> dict[str, Any]:
         total = (await self._machine.facts()).total
         kept = system(total)
-        used, users = usage(self._journal.ledger)
         return {
             "total": _shown(total),
-            "used": _shown(used + kept),
+            "used": _shown(self._books.used + kept),
             "system": _shown(kept),
-            "users": users,
+            "users": users(self._journal.ledger),
             "open_connections": _open_connections(),
         }
 
@@ -45,18 +45,15 @@ class Statistics:
         ]
 
 
-def usage(ledger: Ledger) -> tuple[Capacity, dict[str, int]]:
-    """Capacity in use by workloads in `ok` or `paused`, and the `users` part of the statistics."""
-    used = Capacity()
+def users(ledger: Ledger) -> dict[str, int]:
+    """Counts of what is in `ok` or `paused`, and when the newest of it got there (Unix seconds)."""
     deployments = workloads = newest = 0
     for record in ledger.all():
         healthy = list(record.healthy)
         deployments += bool(healthy)
         workloads += len(healthy)
-        for workload in healthy:
-            used = used + traits(workload.definition).capacity
-            newest = max(newest, workload.result.created)
-    return used, {
+        newest = max([newest, *(workload.result.created for workload in healthy)])
+    return {
         "deployments": deployments,
         "workloads": workloads,
         "last_deployment_timestamp": newest,

@@ -40,7 +40,7 @@ def load(connection: sqlite3.Connection) -> tuple[list[DeploymentRecord], dict[s
                 position=position,
                 definition=shown.with_result(Result()),
                 result=shown.result,
-                newer=None if newer is None else Workload.from_json(newer),
+                newer=None if newer is None else Workload.from_json(newer).with_result(Result()),
                 leaving=leaving,
                 half_changed=bool(half_changed),
                 attempts=attempts,

@@ -1,0 +1,76 @@
+"""Everything that the node does with the chain, as one thing to start."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+
+from gridtypes import TwinId
+from tfchain import Chain
+from tfchain.keys import Identity
+from zosd.chainlife.cursor import JournalCursor
+from zosd.chainlife.follower import Follower
+from zosd.chainlife.orders import Orders
+from zosd.chainlife.registered import Registered
+from zosd.chainlife.registration import Registration
+from zosd.chainlife.reports import ResourceReports, Uptime
+from zosd.clock import Clock
+from zosd.config import Config
+from zosd.journal.journal import Journal
+from zosd.journal.records import Key
+from zosd.machine import Machine
+
+
+class ChainSide:
+    def __init__(
+        self,
+        chain: Chain,
+        config: Config,
+        key: Identity,
+        journal: Journal,
+        orders: Orders,
+        machine: Machine,
+        registered: Registered,
+        clock: Clock,
+        chain_is_back: Callable[[], None],
+    ) -> None:
+        reports = config.reports
+        self._registered = registered
+        self._cursor = JournalCursor(journal, clock)
+        self._registration = Registration(
+            chain, key, config.node, config.chain, machine, registered, clock, reports.refresh_period
+        )
+        self._follower = Follower(
+            chain, journal, orders, self._cursor, clock, reports.compare_period, chain_is_back
+        )
+        self._uptime = Uptime(chain, key, clock, reports.uptime_period, reports.retry)
+        self._resources = ResourceReports(chain, key, journal, clock, reports.retry)
+
+    def changed(self, key: Key) -> None:
+        """Something of a deployment changed its state."""
+        self._resources.changed(key)
+
+    async def farmer(self) -> TwinId | None:
+        return self._registration.farmer
+
+    async def run(self) -> None:
+        """For ever; ends only by being cancelled."""
+        try:
+            async with asyncio.TaskGroup() as group:
+                group.create_task(self._registration.run(), name="registration")
+                group.create_task(self._after_registration(self._uptime.run), name="uptime")
+                group.create_task(self._after_registration(self._resources.run), name="resources")
+                group.create_task(self._after_registration(self._follow), name="events")
+                group.create_task(self._after_registration(self._compare), name="comparison")
+        finally:
+            await self._cursor.flush()
+
+    async def _after_registration(self, work: Callable[[], Awaitable[None]]) -> None:
+        await self._registered.done.wait()
+        await work()
+
+    async def _follow(self) -> None:
+        await self._follower.follow(self._registered.node_id())
+
+    async def _compare(self) -> None:
+        await self._follower.compare_for_ever(self._registered.node_id())
