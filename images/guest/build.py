@@ -31,6 +31,12 @@ MODULES = (
 )
 """What a machine in container mode needs beyond what the cloud kernel has built in (ext4 is)."""
 
+APPLETS = (
+    *("cat", "chroot", "cp", "echo", "insmod", "ln", "mkdir"),
+    *("mount", "poweroff", "sh", "sleep", "switch_root", "umount"),
+)
+"""Programs that `init` calls; `setup.sh` needs no names."""
+
 SCRIPTS = Path(__file__).parent
 FORMAT = 1
 """Version of the manifest, for those who read it."""
@@ -108,25 +114,10 @@ def dependency_paths(shown: str) -> list[Path]:
 def initrd_entries(busybox: bytes, modules: Sequence[Path]) -> list[cpio.Entry]:
     """Content of the initrd."""
     folders = ("bin", "dev", "lib", "lib/mods", "newroot", "proc", "seed", "sys")
-    applets = [
-        "cat",
-        "chroot",
-        "cp",
-        "echo",
-        "insmod",
-        "ln",
-        "mkdir",
-        "mount",
-        "poweroff",
-        "sh",
-        "sleep",
-        "switch_root",
-        "umount",
-    ]
     return [
         *(cpio.folder(name) for name in folders),
         cpio.file("bin/busybox", busybox, 0o755),
-        *(cpio.link(f"bin/{applet}", "busybox") for applet in applets),
+        *(cpio.link(f"bin/{applet}", "busybox") for applet in APPLETS),
         cpio.file("lib/mods/order", "".join(f"{module.name}\n" for module in modules).encode()),
         *(cpio.file(f"lib/mods/{module.name}", module.read_bytes()) for module in modules),
         cpio.file("lib/setup.sh", (SCRIPTS / "setup.sh").read_bytes()),

@@ -44,26 +44,10 @@ LIBRARIES = (
 LOADER = "ld-linux-x86-64.so.2"
 LIBRARY_FOLDER = "usr/lib/x86_64-linux-gnu"
 
-FOLDERS = [
-    "dev",
-    "etc",
-    "home",
-    "mnt",
-    "proc",
-    "root",
-    "run",
-    "srv",
-    "sys",
-    "tmp",
-    "usr",
-    "usr/bin",
-    "usr/sbin",
-    "usr/lib",
-    "usr/lib64",
-    "var",
-    "var/log",
-    "var/www",
-]
+FOLDERS = (
+    *("dev", "etc", "home", "mnt", "proc", "root", "run", "srv", "sys", "tmp"),
+    *("usr", "usr/bin", "usr/sbin", "usr/lib", "usr/lib64", "var", "var/log", "var/www"),
+)
 
 LINKS = {
     "bin": "usr/bin",
