@@ -106,6 +106,7 @@ class PublicIpProvisioner:
         """The address that the segment's prefix gives to the MAC."""
         if own is not None and own.ipv6 is not None:
             return own.ipv6
+        await self._node.refresh()  # the segment's prefix has to be closed before a guest can send to it
         node = await to_the_end(self._node.public_ipv6)
         if node is None:
             raise WorkloadError(

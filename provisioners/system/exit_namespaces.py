@@ -32,14 +32,16 @@ def ensure_ndmz(
     planetary: IPv6Network | None,
     *,
     daemon_here: bool,
+    exit6: bool,
 ) -> None:
     """Make `ndmz` with its firewall, its four links and their fixed addresses; DHCP is somebody else's business.
 
-    `planetary` is the node's overlay /64; `daemon_here` says whether yggdrasil runs in this namespace.
+    `planetary` is the node's overlay /64; `daemon_here` says whether yggdrasil runs in this namespace; `exit6`
+    whether IPv6 may leave it.
     """
     netns.ensure(NDMZ)
     netns.set_sysctl(NDMZ, _FORWARDS)
-    nft.ensure_namespace(nft_network.ndmz(closed, planetary if daemon_here else None), NDMZ)
+    nft.ensure_namespace(nft_network.ndmz(closed, planetary if daemon_here else None, exit6=exit6), NDMZ)
     with open_links(None) as outside:
         _attach(outside, "tonrs", NDMZ, NDMZ_BRIDGE, mtu, mac_from(f"{identity}-tonrs".encode()))
         _attach(outside, "npub4", NDMZ, LAN_BRIDGE, mtu, mac_from(f"{identity}-ndmz4".encode()))

@@ -70,11 +70,18 @@ table inet filter {{
 """
 
 
-def ndmz(closed: Iterable[Network], planetary: IPv6Network | None) -> str:
+def ndmz(closed: Iterable[Network], planetary: IPv6Network | None, *, exit6: bool) -> str:
     """Rules of namespace `ndmz`: network resources get out, not into the farm's LAN (decision 36); nobody gets in.
 
-    `planetary` is the /64 that yggdrasil routes to this node, when its daemon runs in this namespace.
+    `planetary` is the /64 that yggdrasil routes to this node, when its daemon runs in this namespace.  `exit6` opens
+    the way out for IPv6; before a router announced the LAN's prefix, nobody knows what has to stay closed.
     """
+    way6 = (
+        f"""
+    iifname "tonrs" oifname "npub6" ip6 saddr {NDMZ_RANGE6} ip6 daddr != @closed6 accept"""
+        if exit6
+        else ""
+    )
     four, six = _sets(closed)
     overlay = (
         f"""
@@ -101,7 +108,9 @@ table inet filter {{
     jump base_checks
     iifname "lo" accept
     icmpv6 type {_ND} accept
-    iifname {{ "tonrs", "nygg6", "ygg0" }} meta l4proto {{ icmp, ipv6-icmp }} accept
+    iifname "tonrs" ip daddr {NDMZ_RANGE.network_address + 1} icmp type echo-request accept
+    iifname "tonrs" ip6 daddr {NDMZ_RANGE6.network_address + 1} icmpv6 type echo-request accept
+    iifname {{ "nygg6", "ygg0" }} icmpv6 type echo-request accept
     iifname {{ "nygg6", "ygg0" }} tcp dport 8051 accept
     iifname {{ "npub4", "npub6" }} tcp dport {{ 9943, 9944 }} accept
     iifname "npub6" ip6 saddr fe80::/10 tcp dport 9945 accept
@@ -116,8 +125,7 @@ table inet filter {{
     jump base_checks
     iifname "npub6" counter drop
     iifname "npub4" counter drop
-    iifname "tonrs" oifname "npub4" ip saddr {NDMZ_RANGE} ip daddr != @closed4 accept
-    iifname "tonrs" oifname "npub6" ip6 saddr {NDMZ_RANGE6} ip6 daddr != @closed6 accept{overlay}
+    iifname "tonrs" oifname "npub4" ip saddr {NDMZ_RANGE} ip daddr != @closed4 accept{way6}{overlay}
     counter drop
   }}
 }}

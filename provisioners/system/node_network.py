@@ -8,24 +8,34 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import logging
 import socket
 from ipaddress import IPv4Interface, IPv6Address, IPv6Interface, IPv6Network
 from pathlib import Path
 
 from nacl.bindings import crypto_sign_seed_keypair
+from pyroute2.netlink.exceptions import NetlinkError
 
 from provisioners.protocol import NodePaths, OwnerFile
 from provisioners.system import dhcp, exit_namespaces, netns, nft, node_bridges, yggdrasil
+from provisioners.system.blocking import to_the_end
+from provisioners.system.command import CommandFailed
 from provisioners.system.derive import first_host, node_identity, yggdrasil_address, yggdrasil_subnet
 from provisioners.system.exit_namespaces import NDMZ, PUBLIC
-from provisioners.system.links import Interface, open_links
+from provisioners.system.links import Interface, LinkError, open_links
 from provisioners.system.network_resource import NDMZ_BRIDGE
 from provisioners.system.nft_guest import base_table
 from provisioners.system.node_network_config import NodeNetworkConfig, PublicConfig
 from provisioners.system.prefixes import PLANETARY, Network, closed_prefixes
 
+log = logging.getLogger(__name__)
+
 RESERVED_PORTS = frozenset({80, 300, 443, 8082, 9651, 9943, 9944, 9945})
 """Ports that the node keeps for itself; `list_wg_ports` shows them as taken."""
+_REFRESH_PERIOD = 5.0
+"""Seconds between two looks at the LAN's prefixes."""
+_ENSURE_EVERY = 12
+"""Every so many looks the whole network is ensured."""
 _LEASE_LIMIT = 30.0
 """Seconds that the farm's DHCP server has to answer."""
 
@@ -42,6 +52,8 @@ class NodeNetwork:
         self._record = OwnerFile(paths.state / "network" / "public-config.json")
         stored = self._record.read()
         self.public_config = PublicConfig.model_validate(stored) if stored else None
+        self._walls_for: tuple[list[Network], bool] | None = None
+        """The LAN's prefixes, and whether IPv6 may leave, as the firewall was made last."""
         self._lock = asyncio.Lock()
         self.address_books = asyncio.Lock()
         """Held while a contract's public addresses are compared and written down."""
@@ -90,7 +102,26 @@ class NodeNetwork:
         Raises LinkError, CommandFailed.
         """
         async with self._lock:
-            await asyncio.to_thread(self._ensure)
+            await to_the_end(self._ensure)
+
+    async def refresh(self) -> None:
+        """Close what has newly turned out to be the farm's LAN: a router's announcement may come at any time."""
+        async with self._lock:
+            await to_the_end(self._refresh)
+
+    async def watch(self) -> None:
+        """Refresh every few seconds and ensure everything every minute, until cancelled.
+
+        A failure is logged and tried again: the node's network outlives its moods.
+        """
+        rounds = 0
+        while True:
+            await asyncio.sleep(_REFRESH_PERIOD)
+            rounds += 1
+            try:
+                await (self.refresh() if rounds % _ENSURE_EVERY else self.ensure())
+            except (CommandFailed, LinkError, OSError, NetlinkError) as error:
+                log.warning("the node's network could not be brought to what it should be: %s", error)
 
     async def set_public_config(self, config: PublicConfig | None) -> None:
         """Take over the chain's public config (None: it has none) and bring the network to it, without a reboot.
@@ -105,7 +136,7 @@ class NodeNetwork:
                 self._record.remove()
             else:
                 self._record.write(config.model_dump(mode="json"))
-            await asyncio.to_thread(self._ensure)
+            await to_the_end(self._ensure)
 
     def _ensure(self) -> None:
         mtu = node_bridges.ensure(self.config, self.identity)
@@ -116,8 +147,13 @@ class NodeNetwork:
         if self.config.yggdrasil.enabled:
             self._ensure_yggdrasil()
 
+    def _refresh(self) -> None:
+        if (self._on_link(), self.public_ipv6() is not None) != self._walls_for:
+            self._ensure_exits(self.mtu())
+
     def _ensure_exits(self, mtu: int) -> None:
-        closed = closed_prefixes(self._on_link(), self.config.opened)
+        on_link, exit6 = self._on_link(), self.public_ipv6() is not None
+        closed = closed_prefixes(on_link, self.config.opened)
         nft.apply(base_table(node_bridges.local_ports(self.config), closed))
         exit_namespaces.ensure_ndmz(
             self.config,
@@ -126,7 +162,9 @@ class NodeNetwork:
             closed,
             self.planetary_prefix,
             daemon_here=self.public_config is None,
+            exit6=exit6,
         )
+        self._walls_for = (on_link, exit6)
         if self.public_config is None:
             exit_namespaces.remove_public()
         else:
@@ -157,13 +195,20 @@ class NodeNetwork:
             multicast_links=(segment,) if self.config.yggdrasil.multicast else (),
             admin_socket=self._paths.run / "yggdrasil.sock",
         )
+        self._paths.run.mkdir(parents=True, exist_ok=True, mode=0o700)
         log = self._paths.log / "yggdrasil.log"
         yggdrasil.ensure(text, file=file, namespace=self.planetary_namespace, log=log)
 
     def _on_link(self) -> list[Network]:
-        """Prefixes of the farm's LAN, as the node's links have them now."""
+        """Prefixes of the farm's LAN, as the node's links have them now.
+
+        With one NIC the public segment is the LAN, so `npub6` counts, too.
+        """
         found: set[Interface] = set()
-        for namespace, name in ((None, "zos"), (NDMZ, "npub4")):
+        links_on_lan = [(None, "zos"), (NDMZ, "npub4")]
+        if self.config.public_nic is None:
+            links_on_lan.append((NDMZ, "npub6"))
+        for namespace, name in links_on_lan:
             if namespace is None or netns.exists(namespace):
                 with open_links(namespace) as links:
                     link = links.find(name)
