@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import os
 from collections.abc import Sequence
@@ -84,7 +85,9 @@ class RedisLink:
             "db": address.database,
             "password": address.password,
             "socket_connect_timeout": CONNECT_TIMEOUT,
-            "socket_timeout": ANSWER_TIMEOUT,
+            # With a time-out of its own the library sends through `asyncio.wait_for`, which in Python 3.11 may
+            # swallow a cancellation; `_send` has the limit instead.
+            "socket_timeout": None,
             # A command that is sent twice may act twice: whoever can repeat it safely does so itself.
             "retry": Retry(NoBackoff(), 0),
             "retry_on_timeout": False,
@@ -104,7 +107,7 @@ class RedisLink:
     async def command(self, *words: str | bytes | int | float) -> Any:
         """Send one command."""
         try:
-            return await self._redis.execute_command(*words)
+            return await self._send(*words)
         except (TimeoutError, RedisError, OSError) as error:
             raise _unavailable(self.address, error) from error
 
@@ -112,13 +115,15 @@ class RedisLink:
         """Run a script; it is sent in full only when Redis does not know it yet."""
         try:
             try:
-                return await self._redis.execute_command(
-                    "EVALSHA", script.digest, len(keys), *keys, *arguments
-                )
+                return await self._send("EVALSHA", script.digest, len(keys), *keys, *arguments)
             except NoScriptError:
-                return await self._redis.execute_command("EVAL", script.text, len(keys), *keys, *arguments)
+                return await self._send("EVAL", script.text, len(keys), *keys, *arguments)
         except (TimeoutError, RedisError, OSError) as error:
             raise _unavailable(self.address, error) from error
+
+    async def _send(self, *words: str | bytes | int | float) -> Any:
+        async with asyncio.timeout(ANSWER_TIMEOUT):
+            return await self._redis.execute_command(*words)
 
     def dedicated(self) -> RedisLink:
         """A link of exactly one connection, for commands that block."""
@@ -130,7 +135,7 @@ class RedisLink:
 
 
 def _unavailable(address: RedisAddress, error: BaseException) -> BusUnavailable:
-    reason = str(error) or type(error).__name__
+    reason = str(error) or f"no answer within {ANSWER_TIMEOUT:.0f} s"
     if isinstance(error, ResponseError):
         return BusUnavailable(f"Redis at {address} refused a command: {reason}")
     return BusUnavailable(f"cannot reach Redis at {address}: {reason}; is redis-server running there?")

@@ -40,7 +40,6 @@ class Replies:
         except MessageError as error:
             log.warning("dropped a reply", reason=str(error))
             return
-        await self._store.answered(reply)
         if len(raw) > MAX_SIZE - _ROOM:
             text = f"the answer is {len(raw)} bytes, at most {MAX_SIZE - _ROOM} are carried"
             reply = replace(reply, data="", error=text)
@@ -55,6 +54,8 @@ class Replies:
             await self._send(replace(reply, destinations=reply.destinations[:1]))
         else:
             log.warning("dropped a reply that is not ours", source=reply.source, uid=reply.uid)
+        # Only now: a caller whose peer takes no replies must not make us hold any number of them.
+        await self._store.answered(reply)
 
     async def take(self, reply: Message, seen: str = "", seen_until: int = 0) -> Entry:
         """Give a reply to the local client that waits for it; what nobody waits for is dropped."""

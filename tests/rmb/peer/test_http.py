@@ -144,7 +144,10 @@ async def test_a_body_beyond_the_limit_is_refused_by_name(alice: Twin, bob: Twin
         assert await post(bob, "/zbus-remote", request_of(alice, bob, data="A" * 1_000_000)) == ACCEPTED
 
 
-async def test_one_twin_cannot_fill_the_node(alice: Twin, bob: Twin, mallory: Twin) -> None:
+async def test_one_twin_cannot_fill_the_node(
+    alice: Twin, bob: Twin, mallory: Twin, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("rmb.peer.replies.PAUSES", (0.1,))
     async with running(bob, alice, mallory, limits=LimitsSection(pending_per_twin=3)):
         for number in range(3):
             assert await post(bob, "/zbus-remote", request_of(alice, bob, uid=f"55.{number}")) == ACCEPTED
@@ -157,6 +160,20 @@ async def test_one_twin_cannot_fill_the_node(alice: Twin, bob: Twin, mallory: Tw
             await asyncio.sleep(0.02)
         service.cancel()
         assert await post(bob, "/zbus-remote", request_of(alice, bob, uid="55.10")) == ACCEPTED
+        await link.close()
+
+
+async def test_a_twin_that_takes_no_replies_fills_nothing(alice: Twin, bob: Twin) -> None:
+    """Alice asks, bob's service answers, alice's peer is down: her requests count until the reply is given up."""
+    async with running(bob, alice, limits=LimitsSection(pending_per_twin=2)):
+        link = bob.link()
+        service = asyncio.create_task(serve_echo(link))
+        for number in range(2):
+            assert await post(bob, "/zbus-remote", request_of(alice, bob, uid=f"55.{number}")) == ACCEPTED
+        while await link.command("LLEN", queues.taken(queues.REPLY)) < 2:
+            await asyncio.sleep(0.02)
+        assert (await post(bob, "/zbus-remote", request_of(alice, bob, uid="55.9")))[0] == 429
+        service.cancel()
         await link.close()
 
 
