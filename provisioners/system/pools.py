@@ -48,12 +48,16 @@ class RefusedDisk:
 
 @dataclass(frozen=True, slots=True)
 class PoolInfo:
-    """One row of `zos.storage.pools`; bytes, `used` is what is promised."""
+    """A pool in figures, bytes; without `free` it is a row of `zos.storage.pools`."""
 
     name: str
     type: DiskClass
     size: int
+    """Of the device."""
     used: int
+    """Promised."""
+    free: int
+    """May still be promised; less than the difference, as the file system needs room for itself."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,7 +137,7 @@ class Pools:
             except (CommandFailed, OSError) as error:
                 log.warning("pool cannot be read", pool=pool.name, error=str(error))
                 continue
-            rows.append(PoolInfo(pool.name, pool.type, pool.size, space.promised))
+            rows.append(PoolInfo(pool.name, pool.type, pool.size, space.promised, space.allocatable))
         return rows
 
     async def capacity(self) -> StorageCapacity:

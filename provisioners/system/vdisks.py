@@ -7,7 +7,6 @@ made under a temporary name and renamed when it is complete.
 from __future__ import annotations
 
 import array
-import asyncio
 import fcntl
 import os
 import struct
@@ -15,6 +14,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from provisioners.system import btrfs
+from provisioners.system.blocking import to_the_end
 from provisioners.system.pool import Pool
 
 _FS_IOC_GETFLAGS = 0x80086601
@@ -49,19 +49,19 @@ async def create(pool: Pool, name: str, size: int) -> Path:
     if not pool.vdisks.is_dir():
         await btrfs.create_subvolume(pool.vdisks)
     pool.vdisks.chmod(0o711)
-    await asyncio.to_thread(_create, path, size)
+    await to_the_end(lambda: _create(path, size))
     return path
 
 
 async def grow(path: Path, size: int) -> None:
     """Ensure that a disk has `size` bytes, all of them taken; never makes it smaller.  Raises OSError."""
-    await asyncio.to_thread(_grow, path, size)
+    await to_the_end(lambda: _grow(path, size))
 
 
 async def delete(pool: Pool, name: str) -> None:
     """Safe to repeat."""
     path = path_of(pool, name)
-    await asyncio.to_thread(_delete, path)
+    await to_the_end(lambda: _delete(path))
 
 
 def in_use(path: Path) -> bool:

@@ -8,7 +8,7 @@ from gridtypes import WorkloadId, WorkloadType
 from gridtypes.results import ZMountResult
 from gridtypes.workloads import ZMount
 from provisioners.protocol import Context, Disk, InUse, PlacedWorkload, Unchanged, WorkloadError
-from provisioners.system import vdisks
+from provisioners.system import ext4, vdisks
 from provisioners.system.command import CommandFailed
 from provisioners.system.pool import Pool
 from provisioners.system.pools import Pools
@@ -91,10 +91,16 @@ class ZMountProvisioner:
         return ctx.owned(self.type) | on_disk
 
     async def disk(self, ctx: Context, zmount: WorkloadId) -> Disk:
+        """The disk for a guest in container mode; it gets its ext4 the first time that somebody asks (decision 39)."""
         found = self._find(zmount)
         if found is None:
             raise WorkloadError(self._why_missing(ctx, zmount))
         path = found[1]
+        if not vdisks.in_use(path):
+            try:
+                await ext4.ensure(path)
+            except (CommandFailed, OSError) as error:
+                raise WorkloadError(f"disk {zmount} cannot be formatted: {error}") from error
         return Disk(path, path.stat().st_size)
 
     async def _create(self, ctx: Context, workload: WorkloadId, size: int) -> None:

@@ -24,8 +24,12 @@ def attempt(*argv: str | Path, check: bool = False) -> subprocess.CompletedProce
     )
 
 
-def start(*argv: str | Path) -> subprocess.Popen[str]:
-    """A program in the background, with pipes; the caller ends it."""
+def start(*argv: str | Path, keep: tuple[int, ...] = ()) -> subprocess.Popen[str]:
+    """A program in the background, with pipes and the descriptors `keep`; the caller ends it."""
     return subprocess.Popen(
-        [str(word) for word in argv], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+        [str(word) for word in argv],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+        pass_fds=keep,
     )

@@ -68,7 +68,6 @@ async def test_a_disk_grows_and_keeps_its_content(zmounts: ZMountProvisioner, ct
     before = placed_zmount("data", 64 * MIB)
     await zmounts.provision(ctx, before)
     disk = await zmounts.disk(ctx, workload_id("data"))
-    await ext4.ensure(disk.path)
     head = disk.path.read_bytes()[: 2 * MIB]
     await zmounts.update(ctx, before, placed_zmount("data", 128 * MIB))
     grown = await zmounts.disk(ctx, workload_id("data"))
@@ -91,11 +90,15 @@ async def test_a_disk_that_qemu_has_open_neither_grows_nor_goes(
     before = placed_zmount("data", 64 * MIB)
     await zmounts.provision(ctx, before)
     disk = await zmounts.disk(ctx, workload_id("data"))
+    descriptor = os.open(disk.path, os.O_RDWR)
     qemu = start(
         *("qemu-system-x86_64", "-M", "q35", "-nodefaults", "-display", "none", "-S", "-qmp", "stdio"),
-        *("-blockdev", f"driver=raw,node-name=d,file.driver=file,file.filename={disk.path}"),
+        *("-add-fd", f"fd={descriptor},set=1"),
+        *("-blockdev", "driver=raw,node-name=d,file.driver=file,file.filename=/dev/fdset/1"),
         *("-device", "virtio-blk-pci,drive=d"),
+        keep=(descriptor,),
     )
+    os.close(descriptor)
     try:
         assert qemu.stdin is not None
         assert qemu.stdout is not None
@@ -219,33 +222,35 @@ async def test_a_disk_is_formatted_once_and_keeps_its_preallocation(
 ) -> None:
     await zmounts.provision(ctx, placed_zmount("data", 256 * MIB))
     path = (await zmounts.disk(ctx, workload_id("data"))).path
-    await ext4.ensure(path)
     assert vdisks.fully_taken(path)
     assert attempt("e2fsck", "-fn", path).returncode == 0
-    uuid = attempt("blkid", "-p", path).stdout
-    await ext4.ensure(path)
-    assert attempt("blkid", "-p", path).stdout == uuid
+    made = attempt("blkid", "-p", path).stdout
+    assert 'TYPE="ext4"' in made
+    await zmounts.disk(ctx, workload_id("data"))
+    assert attempt("blkid", "-p", path).stdout == made
     with path.open("r+b") as file:
         file.write(bytes(2 * MIB))  # its user wipes it: that is his business
-    await ext4.ensure(path)
+    await zmounts.disk(ctx, workload_id("data"))
     assert attempt("blkid", "-p", path).stdout == ""
 
 
-async def test_a_disk_that_carries_something_is_not_formatted(
-    zmounts: ZMountProvisioner, ctx: OneNode
-) -> None:
-    await zmounts.provision(ctx, placed_zmount("data", 128 * MIB))
-    path = (await zmounts.disk(ctx, workload_id("data"))).path
+async def test_a_disk_that_carries_something_is_not_formatted(pools: Pools) -> None:
+    path = await vdisks.create(pools.pools[0], "26-1000-data", 128 * MIB)
     run("mkfs.vfat", path)
     await ext4.ensure(path)
     assert "vfat" in attempt("blkid", "-p", path).stdout
 
 
-async def test_an_interrupted_format_is_done_again(zmounts: ZMountProvisioner, ctx: OneNode) -> None:
-    await zmounts.provision(ctx, placed_zmount("data", 128 * MIB))
-    path = (await zmounts.disk(ctx, workload_id("data"))).path
+async def test_an_interrupted_format_is_done_again(pools: Pools) -> None:
+    path = await vdisks.create(pools.pools[0], "26-1000-data", 128 * MIB)
     run("mkfs.ext4", "-q", path, "16M")
     os.setxattr(path, "user.zos.content", b"formatting")
     await ext4.ensure(path)
     assert os.getxattr(path, "user.zos.content") == b"ext4"
     assert attempt("e2fsck", "-fn", path).returncode == 0
+
+
+async def test_a_disk_too_small_for_a_file_system_says_so(zmounts: ZMountProvisioner, ctx: OneNode) -> None:
+    await zmounts.provision(ctx, placed_zmount("tiny", 1024))
+    with pytest.raises(WorkloadError, match="disk 26-1000-tiny cannot be formatted"):
+        await zmounts.disk(ctx, workload_id("tiny"))
