@@ -47,7 +47,7 @@ A node of the development grid::
     file_root = ""                               # file:// only below this folder; "" = none
 
     [machine]
-    accelerator = "auto"                         # "auto" probes; "tcg", "kvm"
+    accelerator = "auto"                         # "auto" probes; "tcg" does not look for KVM
     require_kvm = false                          # the node refuses to start without proven KVM
     kernel = "/var/cache/zos/guest/vmlinuz"
     initrd = "/var/cache/zos/guest/initrd"
@@ -59,9 +59,9 @@ see the classes below.  All times are seconds, all sizes bytes.
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from rmb import settings
 from rmb.settings import Section
@@ -132,10 +132,25 @@ class ImagesSection(Section):
 
 
 class MachineSection(Section):
-    accelerator: Literal["auto", "kvm", "tcg"] = "auto"
+    accelerator: Literal["auto", "tcg"] = "auto"
+    """`auto`: KVM where a tiny guest really boots under it; `tcg`: without looking."""
     require_kvm: bool = False
     kernel: Path = Path("/var/cache/zosd/guest/vmlinuz")
     initrd: Path = Path("/var/cache/zosd/guest/initrd")
+    """Both lie in one folder with their `manifest.json`, as `python -m images.guest` leaves them."""
+
+    @property
+    def guest(self) -> Path:
+        """The folder of kernel, initrd and manifest."""
+        return self.kernel.parent
+
+    @model_validator(mode="after")
+    def _one_folder(self) -> Self:
+        if (self.kernel.name, self.initrd) != ("vmlinuz", self.guest / "initrd"):
+            raise ValueError(
+                f"kernel {self.kernel} and initrd {self.initrd} have to be vmlinuz and initrd of one folder"
+            )
+        return self
 
 
 class EngineSection(Section):

@@ -39,6 +39,7 @@ from zosd.journal.records import Key
 from zosd.node_now import ThisNode
 from zosd.parts import Parts, null_parts
 from zosd.points import observed
+from zosd.real_parts import real_parts
 from zosd.watchdog import Watchdog
 
 log = structlog.get_logger(__name__)
@@ -54,7 +55,8 @@ class Node:
         self._config = config
         self._clock = SystemClock()
         self._paths = settings_of.paths(config)
-        self._key = Identity.load_or_generate(config.node.key or self._paths.state / "key")
+        self._key_file = config.node.key or self._paths.state / "key"
+        self._key = Identity.load_or_generate(self._key_file)
         hook = settings_of.hook(config)
         self._journal = Journal(self._paths.state / "journal.db", hook)
         self._hook = hook
@@ -75,13 +77,13 @@ class Node:
         config, clock, journal = self._config, self._clock, self._journal
         books = Books(journal.ledger)
         registered = Registered(journal, self._key.public_key, self._key.address)
-        parts = self._parts(books)
+        parts = await self._parts(books)
         provisioners = {type: observed(one, self._hook) for type, one in parts.provisioners.items()}
         ctx = NodeContext(
             self._paths, registered.facts, provisioners, parts.roots, parts.images, link.reserved, journal
         )
         registered.told.append(ctx.set_node)
-        await parts.prepare()
+        await parts.begin(ctx)
         this = ThisNode(parts.machine, provisioners, registered)
         await this.refresh()
 
@@ -112,13 +114,22 @@ class Node:
             waiting.run,
             watchdog.run,
             accepted.run,
-            lambda: parts.watch(engine.fallen),
+            lambda: parts.watch(engine.reported),
             lambda: self._look_at_addresses(this),
         ]
         farmer: table.Farmer = _no_farmer
         if link.chain is not None:
             side = ChainSide(
-                link.chain, config, self._key, journal, orders, parts.machine, registered, clock, waiting.look
+                link.chain,
+                config,
+                self._key,
+                journal,
+                orders,
+                parts.machine,
+                registered,
+                clock,
+                waiting.look,
+                lambda text: parts.set_public_config(text, engine.look_again),
             )
             changed.tell = side.changed
             farmer = side.farmer
@@ -145,15 +156,12 @@ class Node:
                     task.cancel()
         finally:
             await engine.stop()
+            await parts.close()
 
-    def _parts(self, books: Books) -> Parts:
+    async def _parts(self, books: Books) -> Parts:
         if self._config.node.null:
             return null_parts(self._config, books)
-        from zosd.real_parts import (
-            real_parts,  # a null node runs where the real drivers' libraries may be missing
-        )
-
-        return real_parts(self._config, self._paths, self._key)
+        return await real_parts(self._config, self._paths, self._key_file)
 
     async def _serve(self, engine: Engine, router: rmb.Router) -> None:
         try:

@@ -2,28 +2,40 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from gridtypes import WorkloadId, WorkloadType
 from provisioners.null import null_provisioners
-from provisioners.protocol import Images, Provisioner, RootVolumes
+from provisioners.protocol import Context, Images, Provisioner, RootVolumes
 from zosd.books import Books
 from zosd.config import Config
 from zosd.context import NoImages, NoRoots
 from zosd.machine import Machine
 from zosd.null_machine import NullMachine
 
-Fallen = Callable[[WorkloadId, str], Awaitable[None]]
-"""Tells the engine that a workload died, and how."""
+Report = Callable[[WorkloadId, str | None], Awaitable[None]]
+"""Tells the engine that a workload failed (the text) or works again (None)."""
+LookAgain = Callable[[WorkloadType], None]
+"""Has every workload of the type looked at again."""
 
 
-async def _nothing() -> None:
-    """For nodes that have nothing to prepare."""
+async def _nothing_to_begin(ctx: Context) -> None:
+    """For nodes without leftovers of their own."""
 
 
-async def _watch_nothing(fallen: Fallen) -> None:
-    """For nodes on which nothing can die."""
+async def _nothing_to_watch(report: Report) -> None:
+    """For nodes on which nothing can die; as every watch, it ends only by being cancelled."""
+    await asyncio.Event().wait()
+
+
+async def _no_public_config(text: str, look_again: LookAgain) -> None:
+    """For nodes without a network."""
+
+
+async def _nothing_to_close() -> None:
+    """For nodes that hold nothing."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,12 +44,14 @@ class Parts:
     provisioners: Mapping[WorkloadType, Provisioner]
     roots: RootVolumes
     images: Images
-    prepare: Callable[[], Awaitable[None]] = field(default=_nothing)
-    """Ensure network, pools and accelerator; awaited before anything is adopted."""
-    watch: Callable[[Fallen], Awaitable[None]] = field(default=_watch_nothing)
-    """Runs beside everything else and reports what died."""
-    public_config: Callable[[str], Awaitable[None]] | None = None
+    begin: Callable[[Context], Awaitable[None]] = _nothing_to_begin
+    """Clean up before anything is adopted."""
+    watch: Callable[[Report], Awaitable[None]] = _nothing_to_watch
+    """Runs beside everything else and reports what died and what came back."""
+    set_public_config: Callable[[str, LookAgain], Awaitable[None]] = _no_public_config
     """Take over the chain's public configuration (JSON as in `public_config_get`, or `null`)."""
+    close: Callable[[], Awaitable[None]] = _nothing_to_close
+    """Let go of what runs, without ending it."""
 
 
 def null_parts(config: Config, books: Books) -> Parts:

@@ -220,15 +220,9 @@ class Acceptor:
         for workload in deployment.workloads:
             if not workload.type.sharable:
                 continue
-            others = [
-                record
-                for record in self._journal.ledger.of_twin(deployment.twin_id)
-                if record.key != own and record.phase is not Phase.REFUSED
-            ]
             stored = any(
-                other.name == workload.name and other.definition.type.sharable
-                for record in others
-                for other in record.workloads
+                record.key != own and record.phase is not Phase.REFUSED
+                for record in self._journal.ledger.owners_of(own.twin, workload.name)
             )
             coming = any(
                 other.name == workload.name and other.type.sharable

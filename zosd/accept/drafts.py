@@ -133,6 +133,8 @@ def update(
 
 def hold_update(record: DeploymentRecord, deployment: Deployment, now: float) -> Draft:
     """An update that waits for the chain; what runs is not touched."""
+    plain = tuple(workload.with_result(Result()) for workload in deployment.workloads)
+    deployment = replace(deployment, workloads=plain)
     return Draft(
         (
             SetWaitingUpdate(record.key, WaitingUpdate(deployment, now)),
@@ -205,7 +207,8 @@ def _added(key: Key, position: int, workload: Workload, now: float) -> tuple[Cha
     record = WorkloadRecord(
         id=WorkloadId(key.twin, key.contract, workload.name),
         position=position,
-        definition=replace(workload, result=Result()),
+        # A copy would have to decode its data anew.
+        definition=workload if workload.result.is_nil else replace(workload, result=Result()),
         result=result,
     )
     return PutWorkload(key, record), AddHistory(key, record.shown())

@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
+from typing import TYPE_CHECKING
 
 import structlog
 
 from gridtypes import NodeId
-from tfchain import Chain, ChainError, ChainUnavailable
+from tfchain.errors import ChainError, ChainUnavailable
 from tfchain.grid_events import (
     ContractGracePeriodEnded,
     ContractGracePeriodStarted,
@@ -28,6 +29,9 @@ from zosd.chainlife.orders import Orders
 from zosd.clock import Clock
 from zosd.journal.journal import Journal
 from zosd.journal.records import DeploymentRecord, Key, Phase
+
+if TYPE_CHECKING:
+    from tfchain import Chain
 
 log = structlog.get_logger(__name__)
 
@@ -49,8 +53,10 @@ class Follower:
         clock: Clock,
         compare_period: float,
         chain_is_back: Callable[[], None],
+        set_public_config: Callable[[str], Awaitable[None]],
     ) -> None:
         """`chain_is_back` is called when the chain was reached, for everything that waits for it."""
+        self._set_public_config = set_public_config
         self._chain = chain
         self._journal = journal
         self._orders = orders
@@ -150,4 +156,6 @@ class Follower:
                 "gw6": config.ip6.gw if config.ip6 else "",
                 "domain": config.domain or "",
             }
-        await self._journal.put_note(PUBLIC_CONFIG, json.dumps(shown).encode())
+        text = json.dumps(shown)
+        await self._journal.put_note(PUBLIC_CONFIG, text.encode())
+        await self._set_public_config(text)

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from typing import TYPE_CHECKING
 
 from gridtypes import TwinId
-from tfchain import Chain
 from tfchain.keys import Identity
 from zosd.chainlife.cursor import JournalCursor
 from zosd.chainlife.follower import Follower
@@ -19,6 +19,9 @@ from zosd.config import Config
 from zosd.journal.journal import Journal
 from zosd.journal.records import Key
 from zosd.machine import Machine
+
+if TYPE_CHECKING:
+    from tfchain import Chain
 
 
 class ChainSide:
@@ -33,6 +36,7 @@ class ChainSide:
         registered: Registered,
         clock: Clock,
         chain_is_back: Callable[[], None],
+        set_public_config: Callable[[str], Awaitable[None]],
     ) -> None:
         reports = config.reports
         self._registered = registered
@@ -41,7 +45,14 @@ class ChainSide:
             chain, key, config.node, config.chain, machine, registered, clock, reports.refresh_period
         )
         self._follower = Follower(
-            chain, journal, orders, self._cursor, clock, reports.compare_period, chain_is_back
+            chain,
+            journal,
+            orders,
+            self._cursor,
+            clock,
+            reports.compare_period,
+            chain_is_back,
+            set_public_config,
         )
         self._uptime = Uptime(chain, key, clock, reports.uptime_period, reports.retry)
         self._resources = ResourceReports(chain, key, journal, clock, reports.retry)

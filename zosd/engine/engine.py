@@ -8,11 +8,11 @@ from dataclasses import dataclass, field
 
 import structlog
 
-from gridtypes import Workload, WorkloadId, WorkloadType
+from gridtypes import ResultState, Workload, WorkloadId, WorkloadType
 from provisioners.protocol import Context, PlacedWorkload, Provisioner
 from zosd.clock import Clock
 from zosd.engine import outcome, view
-from zosd.engine.acts import Acts, Failed, Limits, Made, Outcome
+from zosd.engine.acts import Acts, Failed, Limits, Made, Outcome, note_of
 from zosd.engine.backoff import Backoff
 from zosd.engine.eyes import Eyes
 from zosd.engine.orphans import Orphans
@@ -20,6 +20,7 @@ from zosd.engine.plan import Sight, Step, Verb, plan, settled
 from zosd.journal.changes import DropDeployment, DropJob, PutJob
 from zosd.journal.journal import Journal
 from zosd.journal.records import DeploymentRecord, Job, Key, Phase, WorkloadRecord
+from zosd.traits import traits
 
 log = structlog.get_logger(__name__)
 
@@ -133,6 +134,31 @@ class Engine:
             await self._apply("fallen", key, record, effect)
         self.wake(key)
 
+    async def reported(self, id: WorkloadId, error: str | None) -> None:
+        """A provisioner that watches its workloads says that one failed (and is mended), or works again (None)."""
+        key = Key(id.twin, id.contract)
+        async with self._journal.altering(key):
+            record = self._workload(key, id)
+            if record is None or record.leaving or self._eyes.sight(id) is not Sight.LIVE:
+                return
+            if record.result.state is ResultState.PAUSED:
+                return
+            provisioner = self._provisioners.get(record.definition.type)
+            note = note_of(provisioner) if provisioner else ""
+            effect = outcome.reported(key, record, error, note, self._clock.time())
+            await self._journal.commit("reported", effect.changes)
+        if effect.changes:
+            self._changed(key)
+            self.wake(key)
+
+    def look_again(self, type: WorkloadType) -> None:
+        """Something under all workloads of a type has changed: each is recovered once more."""
+        for record in self._journal.ledger.all():
+            for workload in record.workloads:
+                if workload.definition.type is type and self._eyes.sight(workload.id) is Sight.LIVE:
+                    self._eyes.see(workload.id, Sight.UNSEEN)
+                    self.wake(record.key)
+
     # -- what others ask --
 
     def next_try(self, id: WorkloadId) -> float | None:
@@ -209,12 +235,12 @@ class Engine:
 
     def _wake_neighbours(self, key: Key, workload: WorkloadRecord) -> None:
         """Others of the twin may wait for this network, or this may be the last user of theirs."""
-        for other in self._journal.ledger.of_twin(key.twin):
-            if other.key == key or other.job is None:
-                continue
-            if workload.definition.type.sharable or any(
-                record.leaving and record.definition.type.sharable for record in other.workloads
-            ):
+        ledger = self._journal.ledger
+        touched = ledger.users_of(key.twin, workload.name) if workload.definition.type.sharable else []
+        for name in traits(workload.definition).needs:
+            touched += ledger.owners_of(key.twin, name)
+        for other in touched:
+            if other.key != key and other.job is not None:
                 self.wake(other.key)
 
     async def _act(self, workload: WorkloadRecord, tried: Workload, step: Step) -> Outcome:

@@ -79,6 +79,16 @@ def fallen(key: Key, record: WorkloadRecord, message: str, now: float, backoff: 
     return replace(effect, changes=(*effect.changes, PutJob(key, Job("recover", now))))
 
 
+def reported(key: Key, record: WorkloadRecord, error: str | None, note: str, now: float) -> Effect:
+    """The effect of what a provisioner says about a workload that it watches and mends by itself."""
+    if error is not None:
+        result = replace(record.result, created=int(now), state=ResultState.ERROR, message=error)
+        return Effect(_recorded(key, record, record, result))
+    if record.result.state is ResultState.ERROR:
+        return _state(key, record, ResultState.OK, note, now)
+    return Effect()
+
+
 def _promoted(record: WorkloadRecord, tried: Workload) -> WorkloadRecord:
     """A version that was tried where nothing ran before takes the place of the older one."""
     if record.newer is not None and tried == record.newer:

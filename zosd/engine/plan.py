@@ -19,6 +19,9 @@ The rules for one workload stand in `RULES`, first match wins:
 | running in a deployment that is to pause          | pause    |
 | paused in a deployment that is to run             | resume   |
 
+A machine that died is no case of its own where its provisioner starts it again by itself (`Engine.reported`): it is
+in `error` and still there, and nothing is done about it.
+
 Nothing is done for a deployment whose contract is not checked yet, for a workload whose last act has not come back,
 or before the time of its next try.
 
@@ -117,7 +120,15 @@ class _Case:
 
     @property
     def installed(self) -> bool:
-        return self.goal.state in (ResultState.OK, ResultState.PAUSED)
+        """It worked once and was not given up; one that mends itself is in error and live."""
+        if self.goal.state in (ResultState.OK, ResultState.PAUSED):
+            return True
+        return self.mends_itself
+
+    @property
+    def mends_itself(self) -> bool:
+        """Its provisioner reported a failure and starts it again by its own means."""
+        return self.goal.state is ResultState.ERROR and self.seen.sight is Sight.LIVE
 
     @property
     def failed_need(self) -> Need | None:
@@ -155,7 +166,7 @@ RULES: tuple[tuple[str, Callable[[_Case], bool], Verb | None], ...] = (
     ("gone", lambda c: c.seen.sight is Sight.MISSING, Verb.INSTALL),
     ("to go, still used", lambda c: c.goal.leaving, Verb.HOLD),
     ("newer version", lambda c: c.goal.newer, Verb.UPDATE),
-    ("to pause", lambda c: c.paused and c.goal.state is ResultState.OK, Verb.PAUSE),
+    ("to pause", lambda c: c.paused and c.goal.state is not ResultState.PAUSED, Verb.PAUSE),
     ("to resume", lambda c: not c.paused and c.goal.state is ResultState.PAUSED, Verb.RESUME),
 )
 

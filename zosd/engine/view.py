@@ -50,13 +50,17 @@ def observed(
 
 def users(ledger: Ledger, record: DeploymentRecord, workload: WorkloadRecord) -> Iterable[str]:
     """Who still uses a workload: others of the deployment, for a network also other deployments of the twin."""
-    shared = workload.definition.type.sharable
-    for other in ledger.of_twin(record.key.twin) if shared else [record]:
-        if other.key != record.key and (not other.checked or other.workload(workload.name) is not None):
-            continue  # makes nothing yet, or has something of its own by that name
-        for user in other.workloads:
-            if user.name != workload.name and workload.name in traits(user.definition).needs:
-                yield f"'{user.name}'" if other.key == record.key else f"{user.id}"
+    for user in record.workloads:
+        if user.name != workload.name and workload.name in traits(user.definition).needs:
+            yield f"'{user.name}'"
+    if not workload.definition.type.sharable:
+        return
+    for other in ledger.users_of(record.key.twin, workload.name):
+        # One that waits for the chain makes nothing yet.
+        if other.key != record.key and other.checked:
+            for user in other.workloads:
+                if workload.name in traits(user.definition).needs:
+                    yield str(user.id)
 
 
 def _needs(ledger: Ledger, record: DeploymentRecord, workload: WorkloadRecord, eyes: Eyes) -> Iterable[Need]:
@@ -73,5 +77,6 @@ def _provider(ledger: Ledger, key: Key, name: Name) -> WorkloadRecord | None:
     own = record.workload(name) if record else None
     if own is not None:
         return own
-    found = ledger.owner_of(key.twin, name)
-    return found[1] if found else None
+    for owner in ledger.owners_of(key.twin, name):
+        return owner.workload(name)
+    return None

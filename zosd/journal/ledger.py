@@ -22,9 +22,13 @@ from zosd.journal.changes import (
     SetWaitingUpdate,
 )
 from zosd.journal.records import DeploymentRecord, Key, WorkloadRecord
+from zosd.traits import traits
 
 Watcher = Callable[[DeploymentRecord | None, DeploymentRecord | None], None]
 """Called with a deployment's record before and after; None: there was, or is, none."""
+
+
+_Index = dict[tuple[TwinId, Name], set[Key]]
 
 
 class Ledger:
@@ -35,6 +39,8 @@ class Ledger:
         self._by_twin: dict[TwinId, set[Key]] = {}
         self._notes: dict[str, bytes] = {}
         self._watchers: list[Watcher] = []
+        self._owners: _Index = {}
+        self._users: _Index = {}
 
     def watch(self, watcher: Watcher) -> None:
         """Let `watcher` see every replacement of a record, those that are there already first."""
@@ -67,13 +73,16 @@ class Ledger:
         for record in self._deployments.values():
             yield from record.workloads
 
-    def owner_of(self, twin: TwinId, name: Name) -> tuple[DeploymentRecord, WorkloadRecord] | None:
-        """Who owns the twin's network of this name."""
-        for record in self.of_twin(twin):
-            workload = record.workload(name)
-            if workload is not None and workload.definition.type.sharable:
-                return record, workload
-        return None
+    def owners_of(self, twin: TwinId, name: Name) -> list[DeploymentRecord]:
+        """Deployments of the twin that have a network of this name; more than one only while one waits."""
+        return self._indexed(self._owners, twin, name)
+
+    def users_of(self, twin: TwinId, name: Name) -> list[DeploymentRecord]:
+        """Deployments of the twin that need something of this name and have nothing of their own by it."""
+        return self._indexed(self._users, twin, name)
+
+    def _indexed(self, index: _Index, twin: TwinId, name: Name) -> list[DeploymentRecord]:
+        return [self._deployments[key] for key in sorted(index.get((twin, name), ()))]
 
     def note(self, name: str) -> bytes | None:
         return self._notes.get(name)
@@ -136,5 +145,35 @@ class Ledger:
         self._tell(old, record)
 
     def _tell(self, old: DeploymentRecord | None, new: DeploymentRecord | None) -> None:
+        _reindex(self._owners, old, new, _shared_names)
+        _reindex(self._users, old, new, _foreign_needs)
         for watcher in self._watchers:
             watcher(old, new)
+
+
+def _shared_names(record: DeploymentRecord) -> set[Name]:
+    return {workload.name for workload in record.workloads if workload.definition.type.sharable}
+
+
+def _foreign_needs(record: DeploymentRecord) -> set[Name]:
+    needs = {name for workload in record.workloads for name in traits(workload.definition).needs}
+    return needs - {workload.name for workload in record.workloads}
+
+
+def _reindex(
+    index: _Index,
+    old: DeploymentRecord | None,
+    new: DeploymentRecord | None,
+    names: Callable[[DeploymentRecord], set[Name]],
+) -> None:
+    before = names(old) if old else set()
+    after = names(new) if new else set()
+    if old is not None:
+        for name in before - after:
+            keys = index[(old.key.twin, name)]
+            keys.discard(old.key)
+            if not keys:
+                del index[(old.key.twin, name)]
+    if new is not None:
+        for name in after - before:
+            index.setdefault((new.key.twin, name), set()).add(new.key)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Iterable
+from dataclasses import replace
 
 from gridtypes import ContractId, Deployment, Result, TwinId, Workload, WorkloadId
 from zosd.journal.changes import (
@@ -55,7 +56,7 @@ def load(connection: sqlite3.Connection) -> tuple[list[DeploymentRecord], dict[s
             accepted=accepted,
             paused=bool(paused),
             workloads=tuple(workloads.get(key, ())),
-            update=None if raw is None else WaitingUpdate(Deployment.from_json(raw), received),
+            update=None if raw is None else WaitingUpdate(without_results(raw), received),
             job=None if job is None else Job(job, since),
         )
         for twin, contract, phase, header, hash, accepted, paused, raw, received, job, since in (
@@ -115,6 +116,14 @@ def _write(connection: sqlite3.Connection, change: Change) -> None:
             connection.execute("DELETE FROM note WHERE name = ?", (name,))
         case PutNote(name, value):
             connection.execute("INSERT OR REPLACE INTO note VALUES (?, ?)", (name, value))
+
+
+def without_results(raw: bytes) -> Deployment:
+    """A deployment as its client meant it: what he sent as results does not count."""
+    deployment = Deployment.from_json(raw)
+    return replace(
+        deployment, workloads=tuple(workload.with_result(Result()) for workload in deployment.workloads)
+    )
 
 
 def _put_deployment(connection: sqlite3.Connection, record: DeploymentRecord) -> None:

@@ -152,7 +152,10 @@ def _within_savepoint(
 
 def _settle(item: _Item[Any], result: Any, failure: BaseException | None) -> None:
     if failure is None:
-        item.applied(result)
+        try:
+            item.applied(result)
+        except Exception as error:
+            failure = error
     if item.future.done():
         return
     if failure is None:

@@ -1,0 +1,88 @@
+"""The machine under a real node: its processors, memory, pools and addresses."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Collection, Mapping, Sequence
+from ipaddress import IPv4Address, IPv6Address, ip_address
+from pathlib import Path
+
+import psutil
+import structlog
+
+from gridtypes import Capacity
+from provisioners.system.command import CommandFailed
+from provisioners.system.disk_class import DiskClass
+from provisioners.system.node_network import RESERVED_PORTS, NodeNetwork
+from provisioners.system.pools import Pools
+from zosd.api.system import hypervisor
+from zosd.capacity import MachineFacts, Media, PoolSpace
+from zosd.config import CapacitySection
+
+log = structlog.get_logger(__name__)
+
+BRIDGE = "zos"
+
+
+class RealMachine:
+    reserved_ports: Collection[int] = RESERVED_PORTS
+
+    def __init__(
+        self,
+        capacity: CapacitySection,
+        network: NodeNetwork,
+        pools: Pools,
+        overhead: int,
+        features: tuple[str, ...],
+    ) -> None:
+        """`overhead`: bytes of memory that a guest takes beside its own."""
+        self.features = features
+        self._network = network
+        self._pools = pools
+        self._overhead = overhead
+        sizes = {DiskClass.SSD: 0, DiskClass.HDD: 0}
+        for pool in pools.pools:
+            sizes[pool.type] += pool.size
+        self._total = Capacity(
+            cru=capacity.cru or os.cpu_count() or 1,
+            mru=capacity.mru or psutil.virtual_memory().total,
+            sru=capacity.sru or sizes[DiskClass.SSD],
+            hru=capacity.hru or sizes[DiskClass.HDD],
+        )
+
+    async def facts(self) -> MachineFacts:
+        available = min(self._total.mru, psutil.virtual_memory().available)
+        return MachineFacts(self._total, available, tuple(await self.pools()), self._overhead)
+
+    async def pools(self) -> Sequence[PoolSpace]:
+        found = []
+        for pool in self._pools.pools:
+            try:
+                space = await pool.space()
+            except (CommandFailed, OSError) as error:
+                log.warning("pool cannot be read", pool=pool.name, why=str(error))
+                continue
+            media = Media.SSD if pool.type is DiskClass.SSD else Media.HDD
+            found.append(PoolSpace(pool.name, media, space.size, space.promised, space.allocatable))
+        return found
+
+    async def addresses(self) -> Mapping[str, Sequence[str]]:
+        return await self._network.interfaces()
+
+    async def has_ipv6(self) -> bool:
+        return await self._network.has_ipv6()
+
+    async def own_addresses(self) -> Collection[IPv4Address | IPv6Address]:
+        found = {ip_address(text) for texts in (await self.addresses()).values() for text in texts}
+        if self._network.planetary_address is not None:
+            found.add(self._network.planetary_address)
+        config = self._network.public_config
+        if config is not None:
+            found |= {one.ip for one in (config.ipv4, config.ipv6) if one is not None}
+        return found
+
+    async def virtualized(self) -> bool:
+        return bool(await hypervisor())
+
+    async def mac(self) -> str:
+        return (Path("/sys/class/net") / BRIDGE / "address").read_text().strip()
