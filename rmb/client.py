@@ -8,6 +8,7 @@ import json
 import math
 import time
 import uuid
+from collections.abc import AsyncIterator
 from types import TracebackType
 from typing import Any, Final
 
@@ -53,43 +54,36 @@ class Client:
         """
         if not 0 < timeout <= MAX_TIMEOUT:
             raise ValueError(f"timeout {timeout} s: expected more than 0 and at most {MAX_TIMEOUT:.0f} s")
-        body = payload if isinstance(payload, bytes) else json.dumps(payload, separators=(",", ":")).encode()
-        reply_to = str(uuid.uuid4())
-        request = Message(
-            command=command,
-            expiration=math.ceil(timeout),
-            retries=retries,
-            destinations=(int(twin),),
-            reply_to=reply_to,
-            now=int(time.time()),
-        ).with_payload(body)
+        what = f"{command} on twin {twin}"
+        request = _request(int(twin), command, payload, timeout, retries)
         encoded = request.to_json()
         if len(encoded) > MAX_SIZE:
-            raise NotDelivered(
-                f"{command} on twin {twin}: the request is {len(encoded)} bytes, a message may have {MAX_SIZE}"
-            )
-        end = time.monotonic() + timeout
+            raise NotDelivered(f"{what}: the request is {len(encoded)} bytes, a message may have {MAX_SIZE}")
+        end = time.monotonic() + timeout + min(GRACE, timeout)
+        async with self._slot(what, timeout):
+            await self._link.command("RPUSH", queues.LOCAL, encoded)
+            raw = await self._wait(request.reply_to, end)
+        if raw is None:
+            raise CallTimeout(f"{what}: no answer within {timeout:g} s, and no word from the local peer")
+        try:
+            answer = Message.from_json(raw)
+        except MessageError as error:
+            raise InvalidAnswer(f"{what}: {error}") from error
+        return _result(answer, request, what)
+
+    @contextlib.asynccontextmanager
+    async def _slot(self, what: str, timeout: float) -> AsyncIterator[None]:
+        """One of the connections to Redis; waited for no longer than the call may take."""
         try:
             async with asyncio.timeout(timeout):
                 await self._slots.acquire()
         except TimeoutError:
-            raise CallTimeout(
-                f"{command} on twin {twin}: not sent within {timeout:g} s, {MAX_CALLS} other calls are in flight"
-            ) from None
+            text = f"{what}: not sent within {timeout:g} s, {MAX_CALLS} other calls are in flight"
+            raise CallTimeout(text) from None
         try:
-            await self._link.command("RPUSH", queues.LOCAL, encoded)
-            raw = await self._wait(reply_to, end + min(GRACE, timeout))
+            yield
         finally:
             self._slots.release()
-        if raw is None:
-            raise CallTimeout(
-                f"{command} on twin {twin}: no answer within {timeout:g} s, and no word from the local peer"
-            )
-        try:
-            answer = Message.from_json(raw)
-        except MessageError as error:
-            raise InvalidAnswer(f"{command} on twin {twin}: {error}") from error
-        return _result(answer, request)
 
     async def _wait(self, reply_to: str, end: float) -> bytes | None:
         """The first reply, or None when the monotonic clock has passed `end`."""
@@ -132,18 +126,31 @@ async def connect(redis: str | None = None) -> Client:
     return client
 
 
-def _result(answer: Message, request: Message) -> Any:
+def _request(twin: int, command: str, payload: Any, timeout: float, retries: int) -> Message:
+    """A request as the local peer takes it, with a reply list of its own."""
+    body = payload if isinstance(payload, bytes) else json.dumps(payload, separators=(",", ":")).encode()
+    message = Message(
+        command=command,
+        expiration=math.ceil(timeout),
+        retries=retries,
+        destinations=(twin,),
+        reply_to=str(uuid.uuid4()),
+        now=int(time.time()),
+    )
+    return message.with_payload(body)
+
+
+def _result(answer: Message, request: Message, what: str) -> Any:
+    """The value in an answer, or the exception that it stands for."""
     if answer.error:
         if answer.error.startswith(_EXPIRED):
-            raise CallTimeout(f"{request.command} on twin {request.destinations[0]}: {answer.error}")
+            raise CallTimeout(f"{what}: {answer.error}")
         # The peer's own word keeps the request's direction; an answer of the other side has it turned round.
         if answer.destinations == request.destinations and answer.error.startswith(_UNDELIVERED):
-            raise NotDelivered(f"{request.command} on twin {request.destinations[0]}: {answer.error}")
+            raise NotDelivered(f"{what}: {answer.error}")
         raise RemoteError(answer.error)
     try:
         body = answer.payload()
         return json.loads(body) if body else None
-    except ValueError as error:
-        raise InvalidAnswer(
-            f"{request.command} on twin {request.destinations[0]} answered something that is no JSON: {error}"
-        ) from error
+    except (ValueError, RecursionError) as error:
+        raise InvalidAnswer(f"{what}: the answer is not JSON: {error}") from error
