@@ -75,3 +75,7 @@ def _load(path: Path | None) -> configuration.Config:
 def _fail(reason: str) -> NoReturn:
     print(f"zosd: {reason}", file=sys.stderr)
     raise SystemExit(1)
+
+
+if __name__ == "__main__":
+    main()
