@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from ipaddress import ip_address, ip_interface, ip_network
 
-from pydantic import BaseModel
+from pydantic import RootModel
 
 from gridtypes import WorkloadType
 from gridtypes.results import (
@@ -53,8 +53,14 @@ def null_provisioners() -> dict[WorkloadType, Provisioner]:
     return {type: kind(type, results) for kind, type, results in kinds}
 
 
-def _nothing(workload: PlacedWorkload) -> BaseModel | None:
-    return None
+class NoData(RootModel[None]):
+    """Result data of types that have none: JSON `null`, but there, so that `recover` can tell what is there."""
+
+    root: None = None
+
+
+def _nothing(workload: PlacedWorkload) -> NoData:
+    return NoData()
 
 
 def _machine(workload: PlacedWorkload) -> ZMachineResult:

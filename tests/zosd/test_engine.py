@@ -351,11 +351,55 @@ class TestRestart:
         async with daemon(tmp_path) as node:
             await node.deploy_with_contract(full())
             await node.settled()
-        (tmp_path / "journal.db").unlink()
-        for left in tmp_path.glob("journal.db-*"):
-            left.unlink()
+        shelf = tmp_path / "run" / "null"
+        for file in list(shelf.rglob("*.json")):
+            file.with_name("26-77-leftover.json").write_bytes(file.read_bytes())
         async with daemon(tmp_path) as node:
-            await node.until(lambda: not list((tmp_path / "run" / "null").rglob("*.json")))
+            await node.until(lambda: not list(shelf.rglob("26-77-leftover.json")))
+            assert len(list(shelf.rglob("*.json"))) == 4
+
+    async def test_a_new_journal_spares_disks_for_good(self, tmp_path: Path) -> None:
+        async with daemon(tmp_path) as node:
+            await node.deploy_with_contract(full())
+            await node.settled()
+        for part in tmp_path.glob("journal.db*"):
+            part.unlink()
+        shelf = tmp_path / "run" / "null"
+        for _ in range(2):
+            async with daemon(tmp_path) as node:
+                await node.until(lambda: len(list(shelf.rglob("*.json"))) == 1)
+                assert [file.parent.name for file in shelf.rglob("*.json")] == ["zmount"]
+
+    async def test_a_machine_that_mends_itself_is_shown_but_left_to_it(self, tmp_path: Path) -> None:
+        async with daemon(tmp_path) as node:
+            key = await node.deploy_with_contract(full())
+            await node.settled()
+            machines = node.scripts[WorkloadType.ZMACHINE]
+            machines.calls.clear()
+            record = node.journal.ledger.get(key)
+            assert record is not None
+            id = record.workloads[0].id
+            await node.engine.reported(id, "the machine ended (killed), once; it is started again after 1 s")
+            assert node.states(key)["vm1"] == "error"
+            assert "started again" in node.message(key, "vm1")
+            await asyncio.sleep(0.05)
+            assert machines.calls == []
+            await node.engine.reported(id, None)
+            assert node.states(key)["vm1"] == "ok"
+            assert machines.calls == []
+
+    async def test_networks_are_looked_at_again_when_the_ground_under_them_changed(
+        self, tmp_path: Path
+    ) -> None:
+        async with daemon(tmp_path) as node:
+            await node.deploy_with_contract(full())
+            await node.settled()
+            networks = node.scripts[WorkloadType.NETWORK]
+            networks.calls.clear()
+            node.engine.look_again(WorkloadType.NETWORK)
+            await node.until(lambda: bool(networks.calls))
+            await asyncio.sleep(0.05)
+            assert networks.calls == [("recover", "net1")]
 
     async def test_a_paused_machine_that_a_reboot_took_is_not_started(self, tmp_path: Path) -> None:
         async with daemon(tmp_path) as node:

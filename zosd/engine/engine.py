@@ -17,6 +17,7 @@ from zosd.engine.backoff import Backoff
 from zosd.engine.eyes import Eyes
 from zosd.engine.orphans import Orphans
 from zosd.engine.plan import Sight, Step, Verb, plan, settled
+from zosd.engine.spared import spared
 from zosd.journal.changes import DropDeployment, DropJob, PutJob
 from zosd.journal.journal import Journal
 from zosd.journal.records import DeploymentRecord, Job, Key, Phase, WorkloadRecord
@@ -87,9 +88,8 @@ class Engine:
         job = Job("recover", self._clock.time())
         await self._journal.commit("recover", [PutJob(key, job) for key in lost])
         self._note_adoption()
-        self._orphans.start(
-            found, {(record.definition.type, record.id) for record in self._journal.ledger.workloads()}
-        )
+        known = {(record.definition.type, record.id) for record in self._journal.ledger.workloads()}
+        self._orphans.start(found, known | await spared(self._journal, found))
         for record in self._journal.ledger.all():
             self.wake(record.key)
 
