@@ -6,7 +6,7 @@ from collections.abc import Collection, Mapping
 from ipaddress import IPv4Address, IPv6Address
 
 from gridtypes import NodeId, WorkloadType
-from provisioners.protocol import Provisioner
+from provisioners.protocol import PlacedWorkload, Provisioner
 from zosd.capacity import MachineFacts
 from zosd.chainlife.registered import Registered
 from zosd.machine import Machine
@@ -41,3 +41,8 @@ class ThisNode:
 
     def updatable(self, type: WorkloadType) -> bool:
         return hasattr(self._provisioners.get(type), "update")
+
+    def validate(self, workload: PlacedWorkload) -> None:
+        validate = getattr(self._provisioners.get(workload.type), "validate", None)
+        if validate is not None:
+            validate(workload)

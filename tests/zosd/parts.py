@@ -26,7 +26,7 @@ from gridtypes import (
 )
 from gridtypes.workloads import WorkloadData
 from provisioners.null import null_provisioners
-from provisioners.protocol import Context, NodeFacts, NodePaths, PlacedWorkload, ReservedIp
+from provisioners.protocol import Context, NodeFacts, NodePaths, PlacedWorkload, ReservedIp, WorkloadError
 from tfchain.errors import ChainUnavailable
 from zosd.accept.acceptor import Acceptor, Call
 from zosd.accept.contract import ContractState, ContractView
@@ -84,7 +84,7 @@ def zmount(name: str, size: int = GIB, version: int = 0) -> Workload:
 
 def network(name: str = "net1", subnet: str = "10.1.2.0/24", port: int = 6000, version: int = 0) -> Workload:
     data = (
-        f'{{"ip_range":"10.1.0.0/16","subnet":"{subnet}","wireguard_private_key":"cHJpdmF0ZQ==",'
+        f'{{"ip_range":"10.1.0.0/16","subnet":"{subnet}","wireguard_private_key":"a2tra2tra2tra2tra2tra2tra2tra2tra2tra2tra2s=",'
         f'"wireguard_listen_port":{port},"peers":[]}}'
     )
     return raw(name, WorkloadType.NETWORK, data, version)
@@ -212,6 +212,8 @@ class FakeNode:
     available: int | None = None
     addresses: tuple[Address, ...] = ()
     registered: bool = True
+    invalid: str = ""
+    """What a provisioner says about every workload."""
 
     async def machine(self) -> MachineFacts:
         await asyncio.sleep(0)
@@ -231,6 +233,10 @@ class FakeNode:
 
     def updatable(self, type: WorkloadType) -> bool:
         return hasattr(self.provisioners.get(type), "update")
+
+    def validate(self, workload: PlacedWorkload) -> None:
+        if self.invalid:
+            raise WorkloadError(self.invalid)
 
 
 class Script:

@@ -516,6 +516,12 @@ class TestStricterThanGridtypes:
             )
             assert text in await refused(node, signed_up(node, deployment(gateway)))
 
+    async def test_what_its_provisioner_knows_to_be_impossible(self, tmp_path: Path) -> None:
+        async with daemon(tmp_path) as node:
+            node.node.invalid = "the key has 7 bytes"
+            text = await refused(node, signed_up(node, deployment(network())))
+            assert text == "workload 'net1': the key has 7 bytes"
+
     async def test_a_type_that_the_node_does_not_run(self, tmp_path: Path) -> None:
         async with daemon(tmp_path) as node:
             node.node.provisioners = {WorkloadType.NETWORK: object()}

@@ -26,6 +26,7 @@ from gridtypes import (
     WorkloadId,
     WorkloadType,
 )
+from provisioners.protocol import PlacedWorkload, WorkloadError
 from tfchain.errors import ChainUnavailable
 from zosd.accept import drafts
 from zosd.accept.contract import ContractView, check_contract, not_found
@@ -61,6 +62,10 @@ class NodeNow(Protocol):
     def supported(self) -> Collection[WorkloadType]: ...
 
     def updatable(self, type: WorkloadType) -> bool: ...
+
+    def validate(self, workload: PlacedWorkload) -> None:
+        """What the provisioner of the type can say without touching anything.  Raises WorkloadError."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,6 +158,7 @@ class Acceptor:
         except (DecodeError, InvalidDeployment) as error:
             raise Refusal(str(error)) from None
         check_deployment(deployment, self._node.supported(), self._node.own_addresses())
+        self._validate(deployment)
         if deployment.twin_id != call.caller:
             raise Refusal(f"twin id mismatch (deployment: {deployment.twin_id}, message: {call.caller})")
         await self._kyc.check(call.caller)
@@ -169,6 +175,14 @@ class Acceptor:
         except SignatureError as error:
             raise Refusal(str(error)) from None
         return deployment, keys.keys()
+
+    def _validate(self, deployment: Deployment) -> None:
+        for workload in deployment.workloads:
+            id = WorkloadId(deployment.twin_id, deployment.contract_id, workload.name)
+            try:
+                self._node.validate(PlacedWorkload(id, workload))
+            except WorkloadError as error:
+                raise Refusal(f"workload '{workload.name}': {error}") from None
 
     # -- what the journal says --
 

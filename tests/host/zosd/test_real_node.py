@@ -1,0 +1,265 @@
+"""The daemon over real drivers: a node in namespaces of its own, disks on loop devices, a guest under QEMU."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from devgrid.loop_device import LoopDevice, make_sparse
+from gridtypes import Deployment, Workload
+from rmb.redis_link import RedisAddress, RedisLink
+from tests.host.network.lab import Lab, Node, open_lab
+from tests.rmb.redis_server import redis_server
+from tests.shared import PROJECT
+from tests.zosd.parts import NODE, TWIN, Signer, deployment, machine, network, public_ip, zmount
+from tests.zosd.test_process import Bus
+from tfchain.keys import Identity
+from zosd.chainlife.notes import IDS
+from zosd.journal.changes import PutNote
+from zosd.journal.journal import Journal
+
+pytestmark = pytest.mark.root
+
+CACHE = Path(os.environ.get("ZOS_CACHE", "/var/cache/zos"))
+GUEST, IMAGE = CACHE / "guest", CACHE / "rootfs/demo.tar.gz"
+ADDRESS = ("185.206.122.33/24", "185.206.122.1")
+GIB = 1 << 30
+
+
+class RealNode:
+    """One node, its bus and the chain's file."""
+
+    def __init__(self, node: Node, folder: Path, redis: str, disks: list[Path]) -> None:
+        self.node, self.folder, self.redis = node, folder, redis
+        self.chain: dict[str, Any] = {
+            "away": False,
+            "keys": {str(TWIN): Signer().public_key.hex()},
+            "contracts": {},
+        }
+        # Short: sockets lie in it.
+        self.run = Path(tempfile.mkdtemp(prefix="z-"))
+        self.run.chmod(0o711)
+        (folder / "zosd.toml").write_text(
+            f"""
+            [paths]
+            state = "{folder}/state"
+            run = "{self.run}"
+            [bus]
+            redis = "unix://{redis}"
+            [network]
+            uplink = "eth0"
+            [storage]
+            disks = {json.dumps([str(disk) for disk in disks])}
+            classes = {{ {", ".join(f'"{disk}" = "ssd"' for disk in disks)} }}
+            [images]
+            file_root = "{IMAGE.parent}"
+            [machine]
+            kernel = "{GUEST}/vmlinuz"
+            initrd = "{GUEST}/initrd"
+            """
+        )
+        self.write_chain()
+        self.process: subprocess.Popen[bytes] | None = None
+
+    def write_chain(self) -> None:
+        (self.folder / "chain.json").write_text(json.dumps(self.chain))
+
+    def sign_up(self, wanted: Deployment) -> None:
+        self.chain["contracts"][str(wanted.contract_id)] = {
+            "twin": wanted.twin_id,
+            "node": NODE,
+            "hash": wanted.challenge_hash().hex(),
+            "addresses": [ADDRESS],
+        }
+        self.write_chain()
+
+    def start(self) -> None:
+        program = [sys.executable, "-m", "tests.host.zosd.program"]
+        files = [str(self.folder / "zosd.toml"), str(self.folder / "chain.json")]
+        log = (self.folder / "zosd.log").open("ab")
+        self.process = subprocess.Popen(
+            self.node.enter("env", f"PYTHONPATH={PROJECT}", *program, *files), stderr=log, cwd=PROJECT
+        )
+
+    def stop(self, number: signal.Signals = signal.SIGTERM) -> None:
+        """End the daemon itself, not the program that entered the namespaces."""
+        if self.process is None:
+            return
+        children = Path(f"/proc/{self.process.pid}/task/{self.process.pid}/children").read_text().split()
+        for child in children or [str(self.process.pid)]:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(int(child), number)
+        self.process.wait(30)
+        self.process = None
+
+    def links(self) -> list[str]:
+        """Namespaces and links of the node."""
+        return self.node.sh("ls /run/netns; ip -o link | cut -d: -f2").split()
+
+    def log(self) -> str:
+        return (self.folder / "zosd.log").read_text()
+
+
+@pytest.fixture
+def lab(tmp_path: Path) -> Iterator[Lab]:
+    with open_lab(tmp_path) as lab:
+        yield lab
+        for node in lab.nodes.values():
+            node.agent.close()
+
+
+@pytest.fixture
+def real(lab: Lab, tmp_path: Path) -> Iterator[RealNode]:
+    for needed in (GUEST / "manifest.json", IMAGE):
+        if not needed.exists():
+            pytest.skip(f"{needed} is missing: make setup")
+    devices = []
+    for number in range(2):
+        backing = tmp_path / f"disk{number}"
+        make_sparse(backing, 4 * GIB)
+        devices.append(LoopDevice.attach(backing))
+    folder = tmp_path / "real"
+    folder.mkdir()
+    with redis_server() as redis:
+        node = RealNode(lab.add_node(1), folder, redis, [device.path for device in devices])
+        try:
+            yield node
+        finally:
+            node.stop(signal.SIGKILL)
+            node.node.sh(
+                f"for m in $(grep -o '{node.run}/pools/[^ ]*' /proc/self/mounts); do umount -l $m; done",
+                check=False,
+            )
+            os.kill(lab.pid, 0)
+            for device in devices:
+                device.close()
+            shutil.rmtree(node.run, ignore_errors=True)
+
+
+async def until(condition: Callable[[], Any], seconds: float, what: Callable[[], str]) -> None:
+    deadline = time.monotonic() + seconds
+    while not await condition():
+        if time.monotonic() > deadline:
+            raise AssertionError(what())
+        await asyncio.sleep(0.2)
+
+
+def wanted(contract: int = 1000) -> Deployment:
+    def guest() -> Workload:
+        plain = machine("vm1", "net1", {"disk1": "/data"}, memory=256 << 20, public="ip1")
+        return Workload(
+            version=0,
+            name=plain.name,
+            type=plain.type,
+            data=plain.data.replace(b"https://images.example/a.tar", f"file://{IMAGE}".encode()),
+        )
+
+    return deployment(
+        network("net1"), zmount("disk1", 256 << 20), public_ip("ip1"), guest(), contract=contract
+    )
+
+
+async def test_life_of_a_deployment(real: RealNode) -> None:
+    key = Identity.load_or_generate(real.folder / "state" / "key")
+    journal = Journal(real.folder / "state" / "journal.db")
+    await journal.open()
+    await journal.commit("x", [PutNote(IDS, json.dumps([NODE, 1, key.public_key.hex()]).encode())])
+    await journal.close()
+    real.start()
+    link = RedisLink(RedisAddress.parse(real.redis))
+    bus = Bus(link)
+
+    async def serving() -> bool:
+        assert real.process is not None
+        assert real.process.poll() is None, real.log()
+        return bool(await link.command("EXISTS", "msgbus.router.zos"))
+
+    await until(serving, 60, real.log)
+    before = real.links()
+    features = await bus.call("zos.system.node_features_get")
+    assert {"zmachine", "network", "zmount", "ip"} <= set(features)
+    assert {"tcg", "kvm"} & set(features)
+    assert len(await bus.call("zos.storage.pools")) == 2
+    interfaces = await bus.call("zos.network.interfaces")
+    assert interfaces["zos"][0].startswith("10.99.1.")
+
+    deploy = wanted()
+    real.sign_up(deploy)
+    await bus.call("zos.deployment.deploy", raw=deploy.to_json())
+
+    async def states() -> dict[str, str]:
+        shown = await bus.call("zos.deployment.get", {"contract_id": 1000})
+        return {one["name"]: one["result"]["state"] for one in shown["workloads"]}
+
+    async def good() -> bool:
+        return set((await states()).values()) == {"ok"}
+
+    async def changes() -> str:
+        return json.dumps(await bus.call("zos.deployment.changes", {"contract_id": 1000}), indent=1)
+
+    deadline = time.monotonic() + 90
+    while not await good():
+        assert time.monotonic() < deadline, await changes() + real.log()
+        await asyncio.sleep(0.5)
+    shown = await bus.call("zos.deployment.get", {"contract_id": 1000})
+    results = {one["name"]: one["result"]["data"] for one in shown["workloads"]}
+    assert results["ip1"]["ip"] == ADDRESS[0]
+    assert results["vm1"]["ip"] == "10.1.2.5"
+    assert await bus.call("zos.network.list_public_ips") == [ADDRESS[0]]
+    assert 6000 in await bus.call("zos.network.list_wg_ports")
+    statistics = await bus.call("zos.statistics.get")
+    assert statistics["used"]["mru"] == statistics["system"]["mru"] + (256 << 20)
+
+    def qemu() -> str:
+        return real.node.sh("pgrep -f 'qemu-system-x86_6[4]' | head -1", check=False).strip()
+
+    guest = qemu()
+    assert guest
+    # Killed and started again: the same machine, and no new record.
+    count = len(await bus.call("zos.deployment.changes", {"contract_id": 1000}))
+    real.stop(signal.SIGKILL)
+    await link.command("DEL", "msgbus.router.zos")
+    real.start()
+    await until(serving, 60, real.log)
+    await until(good, 30, real.log)
+    assert qemu() == guest
+    assert len(await bus.call("zos.deployment.changes", {"contract_id": 1000})) == count
+
+    # The contract ends: nothing is left.
+    real.stop()
+    assert qemu() == guest
+    await _leave(real)
+    real.start()
+    await until(serving, 60, real.log)
+
+    async def gone() -> bool:
+        return await bus.call("zos.deployment.list") == []
+
+    await until(gone, 60, real.log)
+    assert qemu() == ""
+    assert real.links() == before
+    await link.close()
+
+
+async def _leave(real: RealNode) -> None:
+    """What the chain's side would have written down."""
+    from zosd.accept import drafts
+
+    journal = Journal(real.folder / "state" / "journal.db")
+    await journal.open()
+    (record,) = journal.ledger.all()
+    await journal.commit("leave", drafts.leave(record, "contract canceled event received", time.time()))
+    await journal.close()
