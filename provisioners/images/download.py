@@ -7,15 +7,17 @@ second time, or a redirect, gains nothing.
 from __future__ import annotations
 
 import asyncio
+import errno
 import hashlib
 import os
 import random
 import socket
-from collections.abc import AsyncIterator, Callable, Iterable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 from urllib.parse import urljoin
 
 import aiohttp
@@ -23,6 +25,8 @@ import aiohttp
 from provisioners.images.addresses import AddressPolicy, AddressRefused, Network
 from provisioners.images.errors import ImageError, ImageUnreachable
 from provisioners.images.source import BadSource, ImageSource, parse_sibling, parse_source
+
+T = TypeVar("T")
 
 _CHUNK = 1 << 20
 _MAX_SIBLING = 4096
@@ -78,10 +82,11 @@ class Downloader:
         self._limits = limits
         self._own = own
 
-    async def sibling_hash(self, source: ImageSource) -> tuple[str, str] | None:
+    async def sibling_hash(self, source: ImageSource, *, tries: int | None = None) -> tuple[str, str] | None:
         """(algorithm, hex) of the first of `.sha256` and `.md5` that the server has.  Raises ImageError."""
         for algorithm in ("sha256", "md5"):
-            text = await self._small_file(source, source.sibling(algorithm))
+            work = partial(self._small_file, source, source.sibling(algorithm))
+            text = await self._persist(tries, work)
             found = parse_sibling(text, algorithm) if text is not None else None
             if found is not None:
                 return algorithm, found
@@ -94,20 +99,26 @@ class Downloader:
 
         Raises ImageError, or ImageUnreachable after the last try.
         """
-        tries = tries or self._limits.tries
-        for attempt in range(1, tries + 1):
+
+        async def once() -> Download | None:
             try:
                 async with asyncio.timeout(self._limits.total):
                     return await self._fetch_once(source, target, known)
-            except ImageUnreachable:
-                if attempt == tries:
-                    raise
             except TimeoutError as error:
                 raise ImageUnreachable(
                     f"image at {source.shown} did not come within {self._limits.total:g} s"
                 ) from error
-            await asyncio.sleep(2 ** (attempt - 1) * random.uniform(0.5, 1.0))
-        raise AssertionError("unreachable: the last try returns or raises")
+
+        return await self._persist(tries, once)
+
+    async def _persist(self, tries: int | None, work: Callable[[], Awaitable[T]]) -> T:
+        """Try again, after growing pauses, what may only fail this time."""
+        for attempt in range(1, tries or self._limits.tries):
+            try:
+                return await work()
+            except ImageUnreachable:
+                await asyncio.sleep(2 ** (attempt - 1) * random.uniform(0.5, 1.0))
+        return await work()
 
     async def _fetch_once(self, source: ImageSource, target: Path, known: Validators) -> Download | None:
         async with self._get(source, source.url, known.headers()) as response:
@@ -227,5 +238,7 @@ def _require_ok(source: ImageSource, response: aiohttp.ClientResponse) -> None:
 
 
 def _unreachable(source: ImageSource, error: Exception) -> ImageUnreachable:
-    cause = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
+    # asyncio puts its own words where the system's belong
+    known = isinstance(error, OSError) and error.errno in errno.errorcode
+    cause = os.strerror(error.errno or 0) if known and isinstance(error, OSError) else str(error)
     return ImageUnreachable(f"image at {source.shown} cannot be fetched: {cause or type(error).__name__}")

@@ -91,11 +91,12 @@ class ImageStore:
         """Fetch what the address holds now, or learn that it is still what `ref` says."""
         if source.scheme == "file":
             return await self._copy(source, ref)
-        expected: tuple[str, str] | None = None
+        tries = 1 if ref is not None else None  # what is cached does not have to wait for long
+        expected: tuple[str, str] | None
         if source.sha256 is not None:
             expected = ("sha256", source.sha256)
         else:
-            expected = await self._downloader.sibling_hash(source)
+            expected = await self._downloader.sibling_hash(source, tries=tries)
         known = None
         if ref is not None:
             if expected in (("sha256", ref.sha256), ("md5", ref.md5)):
@@ -106,7 +107,7 @@ class ImageStore:
                 source,
                 path,
                 known.validators if known else Validators(),
-                tries=1 if ref is not None else None,
+                tries=tries,
             )
             if got is None:
                 return self._require_blob(ref)

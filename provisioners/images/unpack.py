@@ -14,7 +14,7 @@ import os
 import shutil
 import stat
 import sys
-from asyncio.subprocess import DEVNULL, PIPE, Process
+from asyncio.subprocess import Process
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import asdict
@@ -22,6 +22,7 @@ from pathlib import Path
 
 from provisioners.images.archive_rules import Limits
 from provisioners.images.errors import ImageError
+from provisioners.images.notepad import Notepad
 from provisioners.system.command import last_lines
 
 _MAGIC: tuple[tuple[bytes, str, str], ...] = (
@@ -82,20 +83,21 @@ async def _run(
     if tool is None:
         return await _unpack(archive, target, limits), None
     read_end, write_end = os.pipe()
-    async with _decompressor(tool, archive, write_end) as decompressor:
-        os.close(write_end)
-        try:
-            answer = await _unpack(read_end, target, limits)
-        finally:
-            os.close(read_end)
-        _, said = await decompressor.communicate()
-    if decompressor.returncode in (0, *_STOPPED_BY_READER):
-        return answer, None
-    return answer, last_lines(said.decode(errors="replace")) or f"exit status {decompressor.returncode}"
+    with os.fdopen(read_end, "rb", 0) as reader, os.fdopen(write_end, "wb", 0) as writer, Notepad() as said:
+        async with _decompressor(tool, archive, writer.fileno(), said) as decompressor:
+            writer.close()
+            answer = await _unpack(reader.fileno(), target, limits)
+            reader.close()  # it may still be writing
+            status = await decompressor.wait()
+        if status in (0, *_STOPPED_BY_READER):
+            return answer, None
+        return answer, last_lines(said.text()) or f"exit status {status}"
 
 
 @asynccontextmanager
-async def _decompressor(tool: tuple[str, str], source: int, sink: int) -> AsyncIterator[Process]:
+async def _decompressor(
+    tool: tuple[str, str], source: int, sink: int, said: Notepad
+) -> AsyncIterator[Process]:
     program, package = tool
     path = shutil.which(program)
     if path is None:
@@ -108,30 +110,30 @@ async def _decompressor(tool: tuple[str, str], source: int, sink: int) -> AsyncI
         *(path, "-dc"),
         stdin=source,
         stdout=sink,
-        stderr=PIPE,
+        stderr=said.descriptor,
     )
     async with _owned(process):
         yield process
 
 
 async def _unpack(tar: int, target: Path, limits: Limits) -> dict[str, object]:
-    process = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-I", "-S", "-X", "utf8", "-c", _START),
-        *(str(_PROJECT), str(target), json.dumps(asdict(limits))),
-        stdin=tar if tar >= 0 else DEVNULL,
-        stdout=PIPE,
-        stderr=PIPE,
-    )
-    async with _owned(process):
-        stdout, stderr = await process.communicate()
-    try:
-        answer = json.loads(stdout)
-    except ValueError:
-        answer = None
-    if not isinstance(answer, dict):
-        said = last_lines(stderr.decode(errors="replace"))
-        raise RuntimeError(f"the unpacker ended with status {process.returncode}: {said}")
-    return answer
+    with Notepad() as said, Notepad() as complaint:
+        process = await asyncio.create_subprocess_exec(
+            *(sys.executable, "-I", "-S", "-X", "utf8", "-c", _START),
+            *(str(_PROJECT), str(target), json.dumps(asdict(limits))),
+            stdin=tar,
+            stdout=said.descriptor,
+            stderr=complaint.descriptor,
+        )
+        async with _owned(process):
+            status = await process.wait()
+        try:
+            answer = json.loads(said.text())
+        except ValueError:
+            answer = None
+        if not isinstance(answer, dict):
+            raise RuntimeError(f"the unpacker ended with status {status}: {last_lines(complaint.text())}")
+        return answer
 
 
 @asynccontextmanager

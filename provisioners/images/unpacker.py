@@ -12,7 +12,6 @@ import errno
 import io
 import json
 import os
-import shutil
 import stat
 import sys
 import tarfile
@@ -123,9 +122,7 @@ class Unpacking:
                     _dress(path, self.folders[path])
 
     def _make_room(self, path: str) -> None:
-        parent = os.path.dirname(path)
-        if not os.path.isdir(parent):
-            os.makedirs(parent, 0o755, exist_ok=True)
+        _make_parents(path)
         try:
             found = os.lstat(path)
         except FileNotFoundError:
@@ -135,11 +132,12 @@ class Unpacking:
         os.unlink(path)
 
     def _make_folder(self, path: str) -> None:
-        try:
-            os.makedirs(path, 0o700, exist_ok=True)
-        except FileExistsError:  # a file; a link to a folder counts as the folder
+        _make_parents(path)
+        if os.path.isdir(path):  # a link to a folder counts as the folder
+            return
+        with contextlib.suppress(FileNotFoundError):
             os.unlink(path)
-            os.mkdir(path, 0o700)
+        os.mkdir(path, 0o700)
 
     def _link(self, path: str, member: tarfile.TarInfo) -> None:
         target = "/" + "/".join(parts_of(member.linkname))
@@ -161,6 +159,18 @@ class Unpacking:
         with open(os.open(path, flags, 0o600), "wb", buffering=0) as file:
             while chunk := source.read(_CHUNK):
                 file.write(chunk)
+
+
+def _make_parents(path: str) -> None:
+    """Folders that the archive does not name itself belong to root."""
+    missing = []
+    parent = os.path.dirname(path)
+    while not os.path.isdir(parent):
+        missing.append(parent)
+        parent = os.path.dirname(parent)
+    for folder in reversed(missing):
+        os.mkdir(folder, 0o755)
+        os.chown(folder, 0, 0)
 
 
 def _dress(path: str, member: tarfile.TarInfo) -> None:
@@ -203,14 +213,33 @@ def unpack(source: BinaryIO, limits: Limits) -> dict[str, int]:
     return {"entries": work.entries, "bytes": counted.taken, "skipped": work.skipped}
 
 
-def _empty(folder: str) -> None:
-    """Leftovers of an unpacking that was cut."""
+def _empty() -> None:
+    """Remove what an earlier try left in the root directory.
+
+    Folders are moved up before they are looked into, so that no depth of a stranger's tree is too deep.
+    """
+    folders = _clear("/")
+    number = 0
+    while folders:
+        folder = folders.pop()
+        for inner in _clear(folder):
+            while os.path.lexists(moved := f"/{number}"):
+                number += 1
+            os.rename(inner, moved)
+            folders.append(moved)
+        os.rmdir(folder)
+
+
+def _clear(folder: str) -> list[str]:
+    """Unlink the files of a folder and return its folders."""
+    inner = []
     with os.scandir(folder) as entries:
         for entry in list(entries):
             if entry.is_dir(follow_symlinks=False):
-                shutil.rmtree(entry.path)
+                inner.append(entry.path)
             else:
                 os.unlink(entry.path)
+    return inner
 
 
 def main(arguments: list[str]) -> int:
@@ -221,7 +250,7 @@ def main(arguments: list[str]) -> int:
         cage.die_with_parent()
         cage.enter(folder, cpu_seconds=limits.seconds)
         os.umask(0o022)
-        _empty("/")
+        _empty()
         answer = dict(unpack(sys.stdin.buffer, limits))
     except ArchiveRefused as error:
         answer = {"refused": str(error)}
