@@ -1,0 +1,396 @@
+"""What the node tells the chain and hears from it, with a chain in memory."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from gridtypes import ContractId, FarmId, NodeId, TwinId
+from tests.zosd.parts import NODE, TWIN, Daemon, daemon, deployment, full, machine, network, zmount
+from tfchain.errors import ChainUnavailable, DispatchError
+from tfchain.keys import Identity
+from tfchain.models import (
+    Contract,
+    ContractResources,
+    ContractState,
+    Event,
+    Farm,
+    FinalisedBlock,
+    Head,
+    Node,
+    NodeContract,
+)
+from zosd.chainlife.cursor import JournalCursor
+from zosd.chainlife.follower import CANCELLED, Follower
+from zosd.chainlife.notes import CURSOR, PUBLIC_CONFIG
+from zosd.chainlife.registered import Registered
+from zosd.chainlife.registration import Registration
+from zosd.chainlife.reports import ResourceReports, Uptime
+from zosd.clock import SystemClock
+from zosd.config import CapacitySection, ChainSection, NodeSection
+from zosd.journal.records import Key
+from zosd.null_machine import NullMachine
+
+CONTRACTS = "SmartContractModule"
+
+
+class FastClock(SystemClock):
+    """Sleeps a thousandth of what it is asked for and keeps a list."""
+
+    def __init__(self) -> None:
+        self.sleeps: list[float] = []
+
+    async def sleep(self, seconds: float) -> None:
+        self.sleeps.append(seconds)
+        await asyncio.sleep(seconds / 1000)
+
+
+@dataclass
+class MemoryChain:
+    """As much of `tfchain.Chain` as the node uses."""
+
+    live: dict[ContractId, Contract] = field(default_factory=dict)
+    blocks: asyncio.Queue[FinalisedBlock] = field(default_factory=asyncio.Queue)
+    away: int = 0
+    """How many calls still fail."""
+    number: int = 1000
+    calls: list[tuple[str, Any]] = field(default_factory=list)
+    refuse: set[ContractId] = field(default_factory=set)
+    money: int = 0
+    terms: bool = False
+    twin: TwinId | None = None
+    made: Node | None = None
+
+    def _reach(self) -> None:
+        if self.away:
+            self.away -= 1
+            raise ChainUnavailable("connection refused")
+
+    async def head(self) -> Head:
+        self._reach()
+        return Head(self.number, b"")
+
+    async def events(self, cursor: JournalCursor) -> AsyncIterator[FinalisedBlock]:
+        while True:
+            block = await self.blocks.get()
+            yield block
+            cursor.save(block.number)
+
+    async def node_contracts(self, node: NodeId) -> list[ContractId]:
+        self._reach()
+        return list(self.live)
+
+    async def contracts(self, ids: Sequence[ContractId]) -> dict[ContractId, Contract]:
+        return {id: self.live[id] for id in ids if id in self.live}
+
+    async def report_uptime(self, key: Identity, uptime: int, hint: int) -> None:
+        self._reach()
+        self.calls.append(("uptime", (uptime, hint)))
+
+    async def report_contract_resources(self, key: Identity, reports: Sequence[ContractResources]) -> None:
+        self._reach()
+        if any(one.contract_id in self.refuse for one in reports):
+            raise DispatchError(CONTRACTS, "NodeNotAuthorizedToComputeReport")
+        self.calls += [("resources", one) for one in reports]
+
+    async def balance(self, account: bytes) -> int:
+        self._reach()
+        return self.money
+
+    async def ensure_account(self, key: Identity, url: str) -> None:
+        self.calls.append(("activate", url))
+        self.money = 10**7
+
+    async def has_accepted_terms(self, account: bytes) -> bool:
+        return self.terms
+
+    async def accept_terms(self, key: Identity, link: str, hash: str) -> None:
+        self.calls.append(("terms", link))
+        self.terms = True
+
+    async def twin_by_account(self, account: bytes) -> TwinId | None:
+        return self.twin
+
+    async def create_twin(self, key: Identity, relay: str | None, pk: bytes | None) -> TwinId:
+        self.calls.append(("twin", relay))
+        self.twin = TwinId(5)
+        return self.twin
+
+    async def node_by_twin(self, twin: TwinId) -> NodeId | None:
+        return self.made.id if self.made else None
+
+    async def node(self, id: NodeId) -> Node | None:
+        return self.made
+
+    async def farm(self, id: FarmId) -> Farm | None:
+        return Farm(id, "farm", TwinId(3), 1, "NotCertified", (), False, None)
+
+    async def create_node(self, key: Identity, **fields: Any) -> NodeId:
+        self.calls.append(("create", fields))
+        self.made = _node(NODE, self.twin or TwinId(0), fields)
+        return NODE
+
+    async def update_node(self, key: Identity, id: NodeId, **fields: Any) -> None:
+        self.calls.append(("update", fields))
+        self.made = _node(id, self.twin or TwinId(0), fields)
+
+    def sign_up(self, contract: int, state: ContractState = ContractState.CREATED) -> None:
+        content = NodeContract(NODE, "", b"", 0, ())
+        self.live[ContractId(contract)] = Contract(ContractId(contract), TWIN, state, content)
+
+    def happen(self, name: str, contract: int, node: int = NODE, **more: Any) -> None:
+        self.number += 1
+        fields = {"contract_id": contract, "node_id": node, "twin_id": TWIN, **more}
+        event = Event(CONTRACTS, name, fields)
+        self.blocks.put_nowait(FinalisedBlock(self.number, b"", (event,)))
+
+
+def _node(id: NodeId, twin: TwinId, fields: dict[str, Any]) -> Node:
+    return Node(
+        id=id,
+        farm_id=fields["farm"],
+        twin_id=twin,
+        resources=fields["resources"],
+        location=fields["location"],
+        public_config=None,
+        created=1,
+        farming_policy_id=1,
+        interfaces=fields["interfaces"],
+        certification="Diy",
+        secure_boot=fields["secure_boot"],
+        virtualized=fields["virtualized"],
+        serial_number=fields["serial_number"],
+        connection_price=0,
+    )
+
+
+@contextlib.asynccontextmanager
+async def beside(*works: Callable[[], Awaitable[None]]) -> AsyncIterator[None]:
+    tasks = [asyncio.ensure_future(work()) for work in works]
+    try:
+        yield
+    finally:
+        for task in tasks:
+            task.cancel()
+        for end in await asyncio.gather(*tasks, return_exceptions=True):
+            assert isinstance(end, asyncio.CancelledError), end
+
+
+async def _ignore(text: str) -> None:
+    pass
+
+
+def follower(node: Daemon, chain: MemoryChain) -> Follower:
+    cursor = JournalCursor(node.journal, SystemClock())
+    return Follower(chain, node.journal, node.orders, cursor, FastClock(), 3600, lambda: None, _ignore)  # type: ignore[arg-type]
+
+
+class TestFollower:
+    async def test_a_cancelled_contract_ends_its_deployment(self, tmp_path: Path) -> None:
+        chain = MemoryChain()
+        async with daemon(tmp_path) as node:
+            key = await node.deploy_with_contract(full())
+            await node.settled()
+            gate = node.scripts[next(t for t in node.scripts if t == "zmachine")].gates["deprovision"] = (
+                asyncio.Event()
+            )
+            async with beside(lambda: follower(node, chain).follow(NODE)):
+                chain.happen("NodeContractCanceled", 1000, node=8)  # another node's
+                chain.happen("NodeContractCanceled", 1000)
+                await node.until(lambda: any(w.leaving for w in node.journal.ledger.all()[0].workloads))
+                assert node.journal.ledger.all()[0].workloads[0].leaving == CANCELLED
+                gate.set()
+                await node.until(lambda: node.journal.ledger.get(key) is None)
+                chain.happen("NodeContractCanceled", 1000)  # told twice
+                chain.happen("NodeContractCanceled", 4242)  # never seen
+                await node.until(lambda: chain.blocks.empty())
+                await node.until(lambda: node.journal.ledger.note(CURSOR) is not None)
+
+    async def test_grace_period_pauses_and_its_end_resumes(self, tmp_path: Path) -> None:
+        chain = MemoryChain()
+        async with daemon(tmp_path) as node:
+            key = await node.deploy_with_contract(full())
+            await node.settled()
+            async with beside(lambda: follower(node, chain).follow(NODE)):
+                chain.happen("ContractGracePeriodStarted", 1000, block_number=7)
+                await node.until(lambda: set(node.states(key).values()) == {"paused"})
+                chain.happen("ContractGracePeriodEnded", 1000)
+                await node.until(lambda: set(node.states(key).values()) == {"ok"})
+
+    async def test_an_event_whose_work_failed_is_worked_on_again(self, tmp_path: Path) -> None:
+        chain = MemoryChain()
+        async with daemon(tmp_path) as node:
+            key = await node.deploy_with_contract(full())
+            await node.settled()
+            real, failures = node.orders.leave, [OSError("disk full")]
+
+            async def leave(key: Key, reason: str) -> None:
+                if failures:
+                    chain.happen("NodeContractCanceled", 1000)  # the stream gives the block again
+                    raise failures.pop()
+                await real(key, reason)
+
+            node.orders.leave = leave  # type: ignore[method-assign]
+            async with beside(lambda: follower(node, chain).follow(NODE)):
+                chain.happen("NodeContractCanceled", 1000)
+                await node.until(lambda: node.journal.ledger.get(key) is None)
+
+    async def test_a_contract_that_ended_between_look_and_commit(self, tmp_path: Path) -> None:
+        async with daemon(tmp_path) as node:
+            await node.orders.leave(Key(TWIN, ContractId(1000)), CANCELLED)
+            key = await node.deploy_with_contract(full())
+            await node.orders.catch_up(key)
+            await node.until(lambda: node.journal.ledger.get(key) is None)
+
+    async def test_comparison_finds_what_was_missed(self, tmp_path: Path) -> None:
+        chain = MemoryChain()
+        async with daemon(tmp_path) as node:
+            for contract in (1, 2, 3, 4):
+                await node.deploy_with_contract(deployment(zmount("d"), contract=contract))
+            await node.settled()
+            chain.sign_up(1)
+            chain.sign_up(2, ContractState.GRACE_PERIOD)
+            chain.sign_up(3, ContractState.DELETED)
+            watcher = follower(node, chain)
+            await watcher.compare(NODE)
+            await node.until(lambda: len(node.journal.ledger) == 3)
+            await node.settled()
+            states = {record.key.contract: node.states(record.key) for record in node.journal.ledger.all()}
+            # 4 is younger than what a lagging endpoint may know.
+            assert states == {1: {"d": "ok"}, 2: {"d": "paused"}, 4: {"d": "ok"}}
+            watcher._clock.time = lambda: SystemClock().time() + 3600  # type: ignore[method-assign]
+            await watcher.compare(NODE)
+            await node.until(lambda: len(node.journal.ledger) == 2)
+            chain.sign_up(2)
+            await watcher.compare(NODE)
+            await node.settled()
+            assert node.states(Key(TWIN, ContractId(2))) == {"d": "ok"}
+
+    async def test_an_endpoint_that_is_behind_ends_nothing(self, tmp_path: Path) -> None:
+        chain = MemoryChain()
+        async with daemon(tmp_path) as node:
+            await node.deploy_with_contract(deployment(zmount("d")))
+            await node.settled()
+            watcher = follower(node, chain)
+            watcher._clock.time = lambda: SystemClock().time() + 3600  # type: ignore[method-assign]
+            watcher._cursor.number = chain.number + 50
+            await watcher.compare(NODE)
+            assert node.states(Key(TWIN, ContractId(1000))) == {"d": "ok"}
+
+    async def test_a_failed_comparison_is_tried_again_within_a_minute(self, tmp_path: Path) -> None:
+        chain = MemoryChain(away=3)
+        async with daemon(tmp_path) as node:
+            watcher = follower(node, chain)
+            real = asyncio.timeout
+            async with beside(lambda: watcher.compare_for_ever(NODE)):
+                await asyncio.sleep(0.05)
+            assert chain.away == 2
+            assert real is asyncio.timeout
+
+
+class TestReports:
+    async def test_uptime_again_within_a_minute_after_a_failure(self) -> None:
+        chain, clock = MemoryChain(away=2), FastClock()
+        uptime = Uptime(chain, Identity.generate(), clock, 2400, 30)  # type: ignore[arg-type]
+        async with beside(uptime.run):
+            async with asyncio.timeout(5):
+                while not chain.calls:
+                    await asyncio.sleep(0.01)
+            await asyncio.sleep(0)
+        assert clock.sleeps == [30, 30, 2400]
+        (_, (seconds, hint)) = chain.calls[0]
+        assert seconds > 0
+        assert abs(hint - clock.time()) < 5
+
+    async def test_resources_after_a_change_and_once_after_a_start(self, tmp_path: Path) -> None:
+        chain, clock = MemoryChain(away=1), FastClock()
+        chain.refuse = {ContractId(2)}
+        async with daemon(tmp_path) as node:
+            await node.deploy_with_contract(deployment(network(), machine(), contract=1))
+            await node.deploy_with_contract(deployment(zmount("a"), contract=2))
+            await node.settled()
+            reports = ResourceReports(chain, Identity.generate(), node.journal, clock, 30)  # type: ignore[arg-type]
+            async with beside(reports.run):
+                await node.until(lambda: len(chain.calls) == 1)
+                (_, first) = chain.calls[0]
+                assert first.contract_id == 1
+                assert (first.used.cru, first.used.mru, first.used.sru) == (1, 1 << 30, 500 << 20)
+                key = await node.deploy_with_contract(deployment(zmount("b"), contract=3))
+                await node.settled()
+                reports.changed(key)
+                await node.until(lambda: len(chain.calls) == 2)
+                assert chain.calls[1][1].contract_id == 3
+                reports.changed(key)  # nothing new about it
+                await asyncio.sleep(0.05)
+                assert len(chain.calls) == 2
+
+
+class TestRegistration:
+    def registration(
+        self, node: Daemon, chain: MemoryChain, **fields: Any
+    ) -> tuple[Registration, Registered]:
+        key = Identity.generate()
+        registered = Registered(node.journal, key.public_key, key.address)
+        section = NodeSection(farm=1, country="Belgium", city="Gent", **fields)
+        made = NullMachine(CapacitySection(cru=4, mru=8 << 30), lambda: __import__("gridtypes").Capacity())
+        settings = ChainSection(urls=("ws://x",), activation="http://x/activate")
+        clock = FastClock()
+        return (
+            Registration(chain, key, section, settings, made, registered, clock, 86400),  # type: ignore[arg-type]
+            registered,
+        )
+
+    async def test_first_start_makes_everything_in_order(self, tmp_path: Path) -> None:
+        chain = MemoryChain(away=2)
+        async with daemon(tmp_path) as node:
+            registration, registered = self.registration(node, chain)
+            told: list[Any] = []
+            registered.told.append(told.append)
+            with pytest.raises(Exception, match="registration is still in progress"):
+                registered.node_id()
+            async with beside(registration.run):
+                await asyncio.wait_for(registered.done.wait(), 5)
+            assert [call for call, _ in chain.calls] == ["activate", "terms", "twin", "create"]
+            assert registered.node_id() == NODE
+            assert registration.farmer == 3
+            assert [(facts.node, facts.twin) for facts in told] == [(NODE, 5)]
+            # A second start with the same data changes nothing.
+            chain.calls.clear()
+            async with beside(registration.run):
+                await asyncio.sleep(0.05)
+            assert chain.calls == []
+
+    async def test_ids_are_known_without_a_chain_at_the_next_start(self, tmp_path: Path) -> None:
+        async with daemon(tmp_path) as node:
+            registered = Registered(node.journal, b"a" * 32, "x")
+            await registered.set(NODE, TwinId(5))
+            assert Registered(node.journal, b"a" * 32, "x").node_id() == NODE
+            # Another key is another node.
+            assert not Registered(node.journal, b"b" * 32, "x").done.is_set()
+
+    async def test_a_change_updates_the_node_object(self, tmp_path: Path) -> None:
+        chain = MemoryChain()
+        async with daemon(tmp_path) as node:
+            registration, registered = self.registration(node, chain)
+            async with beside(registration.run):
+                await asyncio.wait_for(registered.done.wait(), 5)
+            assert chain.made is not None
+            chain.made = replace(chain.made, serial_number="old", virtualized=False)
+            chain.calls.clear()
+            async with beside(registration.run):
+                await node.until(lambda: bool(chain.calls))
+            assert [call for call, _ in chain.calls] == ["update"]
+            # What the chain calls not virtualized stays so.
+            assert chain.made.virtualized is False
+
+    async def test_public_config_is_kept_for_the_api(self, tmp_path: Path) -> None:
+        chain = MemoryChain()
+        async with daemon(tmp_path) as node:
+            await follower(node, chain)._put_public_config(None)
+            assert node.journal.ledger.note(PUBLIC_CONFIG) == b"null"
