@@ -1,0 +1,1 @@
+"""A development chain: one process that answers as TFChain does."""

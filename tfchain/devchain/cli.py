@@ -1,0 +1,79 @@
+"""`tfchain-dev`: run a development chain."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import signal
+import sys
+from pathlib import Path
+from typing import Annotated, NoReturn
+
+import typer
+
+from tfchain.devchain import genesis as genesis_file
+from tfchain.devchain.chain import DevChain
+from tfchain.devchain.rpc.server import Server
+from tfchain.devchain.store import Store, StoreError
+
+app = typer.Typer(add_completion=False)
+
+
+@app.command()
+def run(
+    state: Annotated[Path, typer.Option(help="Database file; made when missing.")] = Path("chain.db"),
+    host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(min=0, max=65535, help="Port for WebSocket and HTTP.")] = 9944,
+    genesis: Annotated[
+        Path | None, typer.Option(help="Genesis file (JSON); used when the database is made.")
+    ] = None,
+    control: Annotated[
+        bool,
+        typer.Option("--control", help="Serve the dev_* methods, with which tests drive time and state."),
+    ] = False,
+    keep: Annotated[int, typer.Option(min=0, help="Keep the state of so many blocks; 0 for all.")] = 0,
+    no_billing: Annotated[bool, typer.Option("--no-billing", help="Never bill contracts.")] = False,
+) -> None:
+    """A chain of one process: blocks at once, state in one SQLite file."""
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s", stream=sys.stderr)
+    try:
+        asyncio.run(_serve(state, host, port, genesis, control, keep, not no_billing))
+    except (StoreError, genesis_file.GenesisError, OSError) as problem:
+        _fail(str(problem))
+
+
+async def _serve(
+    state: Path, host: str, port: int, genesis: Path | None, control: bool, keep: int, bills: bool
+) -> None:
+    store = Store(state)
+    chain = DevChain(store, genesis_file.load(genesis), keep_blocks=keep, bills=bills)
+    server = Server(chain, control=control)
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop.set)
+    await server.start(host, port)
+    logging.getLogger(__name__).info(
+        "listening on ws://%s:%s, genesis 0x%s, block %s",
+        host, server.port, chain.genesis_hash.hex(), chain.head.header.number,
+    )  # fmt: skip
+    sealing = asyncio.create_task(chain.run())
+    stopped = asyncio.create_task(stop.wait())
+    await asyncio.wait({sealing, stopped}, return_when=asyncio.FIRST_COMPLETED)
+    await server.close()
+    for task in (sealing, stopped):
+        task.cancel()
+    with contextlib.suppress(asyncio.CancelledError):
+        await sealing
+    chain.close()
+
+
+def _fail(reason: str) -> NoReturn:
+    print(f"tfchain-dev: {reason}", file=sys.stderr)
+    raise typer.Exit(1)
+
+
+def main() -> None:
+    """Console script."""
+    app()

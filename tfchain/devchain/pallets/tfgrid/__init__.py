@@ -1,0 +1,1 @@
+"""TfgridModule (25): terms, twins, farms, nodes, policies."""

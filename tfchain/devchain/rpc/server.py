@@ -1,0 +1,176 @@
+"""The network side: one port for WebSocket, HTTP POST and the activation service."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import logging
+from typing import Any
+
+from aiohttp import WSMsgType, web
+
+from tfchain.devchain.chain import DevChain
+from tfchain.devchain.rpc.activation import Activation
+from tfchain.devchain.rpc.arguments import Arguments, hex_of
+from tfchain.devchain.rpc.control import Control
+from tfchain.devchain.rpc.errors import (
+    INTERNAL,
+    INVALID_REQUEST,
+    METHOD_NOT_FOUND,
+    PARSE_ERROR,
+    RpcError,
+)
+from tfchain.devchain.rpc.reads import Reads
+from tfchain.devchain.rpc.subscriptions import SUBSCRIBE, Outbox, Subscriptions, submit
+
+MOST_CONNECTIONS = 1024
+LARGEST_MESSAGE = 4 << 20
+"""Bytes."""
+MOST_IN_BATCH = 256
+PING_S = 30.0
+
+log = logging.getLogger(__name__)
+
+
+class Server:
+    """Serves one chain."""
+
+    def __init__(self, chain: DevChain, *, control: bool) -> None:
+        self.chain = chain
+        self.control = Control(chain)
+        reads = Reads(chain)
+        self._reads = reads
+        self._methods = reads.methods()
+        self._methods["author_submitExtrinsic"] = lambda arguments: hex_of(
+            submit(chain, arguments.data(0, "extrinsic"), None)
+        )
+        if control:
+            self._methods |= self.control.methods()
+        self._known = {*self._methods, *SUBSCRIBE, *SUBSCRIBE.values(), "rpc_methods"}
+        self._methods["rpc_methods"] = lambda _: {"methods": sorted(self._known)}
+        self._ends = set(SUBSCRIBE.values())
+        self._connections = 0
+        self._runner: web.AppRunner | None = None
+        self.port = 0
+        """The port that is listened on, once started."""
+
+    async def start(self, host: str, port: int) -> None:
+        """Raises OSError when the address is taken."""
+        app = web.Application(client_max_size=LARGEST_MESSAGE)
+        app.router.add_route("GET", "/", self._websocket)
+        app.router.add_route("POST", "/", self._http)
+        activation = Activation(self.chain)
+        for path in ("/activation", "/activation/activate", "/activation/create", "/activation/"):
+            app.router.add_route("POST", path, activation.handle)
+        self._runner = web.AppRunner(app, access_log=None)
+        await self._runner.setup()
+        await web.TCPSite(self._runner, host, port, reuse_address=True).start()
+        self.port = int(self._runner.addresses[0][1])
+
+    async def close(self) -> None:
+        if self._runner is not None:
+            await self._runner.cleanup()
+
+    # -- transports -------------------------------------------------------------------------------------------
+
+    async def _http(self, request: web.Request) -> web.StreamResponse:
+        answer, _ = self._answer(await request.text(), None)
+        if answer is None:
+            return web.Response(status=204)
+        return web.Response(text=json.dumps(answer), content_type="application/json")
+
+    async def _websocket(self, request: web.Request) -> web.StreamResponse:
+        socket = web.WebSocketResponse(max_msg_size=LARGEST_MESSAGE, heartbeat=PING_S, compress=False)
+        if not socket.can_prepare(request).ok:
+            return web.Response(text="TFChain development chain: JSON-RPC over WebSocket and HTTP POST\n")
+        if self._connections >= MOST_CONNECTIONS:
+            return web.Response(status=503, text=f"at most {MOST_CONNECTIONS} connections")
+        await socket.prepare(request)
+        self._connections += 1
+        outbox = Outbox()
+        subscriptions = Subscriptions(self.chain, self._reads, outbox)
+        writer = asyncio.create_task(self._write(socket, outbox))
+        try:
+            async for message in socket:
+                if message.type not in (WSMsgType.TEXT, WSMsgType.BINARY):
+                    continue
+                text = (
+                    message.data if isinstance(message.data, str) else message.data.decode(errors="replace")
+                )
+                answer, begins = self._answer(text, subscriptions)
+                if answer is not None:
+                    outbox.put(answer)
+                for begin in begins:
+                    begin()
+        finally:
+            self._connections -= 1
+            subscriptions.close()
+            writer.cancel()
+            await asyncio.gather(writer, return_exceptions=True)
+        return socket
+
+    async def _write(self, socket: web.WebSocketResponse, outbox: Outbox) -> None:
+        while (text := await outbox.next()) is not None:
+            with contextlib.suppress(ConnectionError):
+                await socket.send_str(text)
+        log.warning("a connection that reads too slowly is closed")
+        await socket.close(code=1013, message=b"reads too slowly")
+
+    # -- requests ---------------------------------------------------------------------------------------------
+
+    def _answer(self, text: str, subscriptions: Subscriptions | None) -> tuple[Any, list[Any]]:
+        """The answer to a message (None for notifications alone), and subscriptions to begin after it is sent."""
+        begins: list[Any] = []
+        try:
+            request = json.loads(text)
+        except ValueError:
+            return _error(None, RpcError(PARSE_ERROR, "Parse error")), begins
+        if not isinstance(request, list):
+            return self._one(request, subscriptions, begins), begins
+        if not request or len(request) > MOST_IN_BATCH:
+            reason = f"Invalid Request: a batch has 1 to {MOST_IN_BATCH} requests"
+            return _error(None, RpcError(INVALID_REQUEST, reason)), begins
+        answers = [self._one(each, subscriptions, begins) for each in request]
+        return [answer for answer in answers if answer is not None] or None, begins
+
+    def _one(self, request: Any, subscriptions: Subscriptions | None, begins: list[Any]) -> Any:
+        number = request.get("id") if isinstance(request, dict) else None
+        if not isinstance(request, dict) or not isinstance(request.get("method"), str):
+            return _error(number, RpcError(INVALID_REQUEST, "Invalid Request"))
+        params = request.get("params")
+        if isinstance(params, dict):
+            params = list(params.values())
+        try:
+            arguments = Arguments(params if isinstance(params, list) else [])
+            result = self._call(request["method"], arguments, subscriptions, begins)
+        except RpcError as error:
+            return _error(number, error)
+        except Exception:
+            log.exception("%s failed", request["method"])
+            return _error(number, RpcError(INTERNAL, "Internal error"))
+        if "id" not in request:
+            return None
+        return {"jsonrpc": "2.0", "result": result, "id": number}
+
+    def _call(
+        self, method: str, arguments: Arguments, subscriptions: Subscriptions | None, begins: list[Any]
+    ) -> Any:
+        if method in self._known:
+            self.control.counts[method] = self.control.counts.get(method, 0) + 1
+        if method in SUBSCRIBE:
+            if subscriptions is None:
+                raise RpcError(METHOD_NOT_FOUND, f"{method} needs a WebSocket")
+            number, begin = subscriptions.subscribe(method, arguments)
+            begins.append(begin)
+            return number
+        if method in self._ends:
+            return subscriptions is not None and subscriptions.unsubscribe(arguments.raw(0))
+        found = self._methods.get(method)
+        if found is None:
+            raise RpcError(METHOD_NOT_FOUND, "Method not found")
+        return found(arguments)
+
+
+def _error(number: Any, error: RpcError) -> dict[str, Any]:
+    return {"jsonrpc": "2.0", "error": error.to_json(), "id": number}

@@ -1,0 +1,195 @@
+"""Subscriptions of one connection, and pushes that never hold up a block.
+
+Pushes go into a bounded queue; a connection that does not read fast enough is closed.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import secrets
+from collections.abc import Callable
+from typing import Any
+
+from tfchain.codec.header import Header
+from tfchain.devchain.chain import DevChain, NewBlock
+from tfchain.devchain.pool import Status
+from tfchain.devchain.rpc.arguments import Arguments, hex_of
+from tfchain.devchain.rpc.errors import TOO_MANY_SUBSCRIPTIONS, RpcError
+from tfchain.devchain.rpc.reads import MOST_KEYS, Reads
+from tfchain.devchain.validity import Refused
+
+MOST_SUBSCRIPTIONS = 1024
+QUEUE_MESSAGES = 4096
+QUEUE_BYTES = 32 << 20
+
+SUBSCRIBE = {
+    "chain_subscribeNewHeads": "chain_unsubscribeNewHeads",
+    "chain_subscribeNewHead": "chain_unsubscribeNewHead",
+    "subscribe_newHead": "unsubscribe_newHead",
+    "chain_subscribeAllHeads": "chain_unsubscribeAllHeads",
+    "chain_subscribeFinalizedHeads": "chain_unsubscribeFinalizedHeads",
+    "chain_subscribeFinalisedHeads": "chain_unsubscribeFinalisedHeads",
+    "state_subscribeStorage": "state_unsubscribeStorage",
+    "state_subscribeRuntimeVersion": "state_unsubscribeRuntimeVersion",
+    "chain_subscribeRuntimeVersion": "chain_unsubscribeRuntimeVersion",
+    "author_submitAndWatchExtrinsic": "author_unwatchExtrinsic",
+}
+"""Methods that subscribe, and those that end it."""
+
+
+class Outbox:
+    """Messages for one connection, in order."""
+
+    def __init__(self) -> None:
+        self._queue: asyncio.Queue[str | None] = asyncio.Queue()
+        self._bytes = 0
+        self.is_full = False
+
+    def put(self, message: Any) -> None:
+        text = json.dumps(message, separators=(",", ":"))
+        if self.is_full:
+            return
+        self._bytes += len(text)
+        if self._queue.qsize() >= QUEUE_MESSAGES or self._bytes > QUEUE_BYTES:
+            self.is_full = True
+            self._queue.put_nowait(None)
+            return
+        self._queue.put_nowait(text)
+
+    async def next(self) -> str | None:
+        """The next message; None when the reader is too slow and the connection has to end."""
+        text = await self._queue.get()
+        if self.is_full:
+            return None
+        if text is not None:
+            self._bytes -= len(text)
+        return text
+
+
+class Subscriptions:
+    """What one connection listens to."""
+
+    def __init__(self, chain: DevChain, reads: Reads, outbox: Outbox) -> None:
+        self._chain = chain
+        self._reads = reads
+        self._outbox = outbox
+        self._ends: dict[str, Callable[[], None]] = {}
+
+    def close(self) -> None:
+        for end in list(self._ends.values()):
+            end()
+        self._ends.clear()
+
+    def subscribe(self, method: str, arguments: Arguments) -> tuple[str, Callable[[], None]]:
+        """The new subscription's id, and what to do once the answer with it is on its way.
+
+        Raises RpcError.
+        """
+        if len(self._ends) >= MOST_SUBSCRIPTIONS:
+            raise RpcError(TOO_MANY_SUBSCRIPTIONS, f"Too many subscriptions; at most {MOST_SUBSCRIPTIONS}")
+        number = secrets.token_urlsafe(12)
+        if "Storage" in method:
+            return number, self._storage(number, arguments.data_list(0, "keys", MOST_KEYS))
+        if "RuntimeVersion" in method:
+            return number, self._runtime_version(number)
+        if "Finali" in method:
+            return number, self._finalised(number)
+        if method == "author_submitAndWatchExtrinsic":
+            return number, self._watch(number, arguments.data(0, "extrinsic"))
+        return number, self._heads(number, "chain_allHead" if "AllHeads" in method else "chain_newHead")
+
+    def unsubscribe(self, number: Any) -> bool:
+        end = self._ends.pop(str(number), None)
+        if end is None:
+            return False
+        end()
+        return True
+
+    def _push(self, number: str, method: str, result: Any) -> None:
+        if number in self._ends:
+            params = {"subscription": number, "result": result}
+            self._outbox.put({"jsonrpc": "2.0", "method": method, "params": params})
+
+    def _heads(self, number: str, push: str) -> Callable[[], None]:
+        def on_block(block: NewBlock) -> None:
+            self._push(number, push, block.header.to_json())
+
+        def begin() -> None:
+            self._listen(number, self._chain.block_listeners, on_block)
+            self._push(number, push, self._chain.head.header.to_json())
+
+        return begin
+
+    def _finalised(self, number: str) -> Callable[[], None]:
+        def on_header(header: Header, _hash: bytes) -> None:
+            self._push(number, "chain_finalizedHead", header.to_json())
+
+        def begin() -> None:
+            self._listen(number, self._chain.finalised_listeners, on_header)
+            self._push(number, "chain_finalizedHead", self._chain.finalised.header.to_json())
+
+        return begin
+
+    def _storage(self, number: str, keys: list[bytes]) -> Callable[[], None]:
+        wanted = set(keys)
+
+        def push(block_hash: bytes, changes: list[Any]) -> None:
+            self._push(number, "state_storage", {"block": hex_of(block_hash), "changes": changes})
+
+        def on_block(block: NewBlock) -> None:
+            changes = [[hex_of(key), hex_of(value)] for key, value in block.changes.items() if key in wanted]
+            if changes:
+                push(block.hash, changes)
+
+        def begin() -> None:
+            self._listen(number, self._chain.block_listeners, on_block)
+            push(self._chain.head.hash, [[hex_of(key), hex_of(self._chain.state.get(key))] for key in keys])
+
+        return begin
+
+    def _runtime_version(self, number: str) -> Callable[[], None]:
+        def begin() -> None:
+            self._ends[number] = _nothing
+            self._push(number, "state_runtimeVersion", self._reads.runtime_version())
+
+        return begin
+
+    def _watch(self, number: str, encoded: bytes) -> Callable[[], None]:
+        early: list[Status] = []
+        begun = False
+
+        def on_status(status: Status) -> None:
+            if not begun:
+                early.append(status)
+                return
+            self._push(number, "author_extrinsicUpdate", status)
+            if isinstance(status, dict) and "inBlock" not in status or status in ("invalid", "dropped"):
+                self._ends.pop(number, None)
+
+        submit(self._chain, encoded, on_status)
+
+        def begin() -> None:
+            nonlocal begun
+            begun = True
+            self._ends[number] = _nothing
+            for status in early:
+                on_status(status)
+
+        return begin
+
+    def _listen(self, number: str, listeners: list[Any], listener: Any) -> None:
+        listeners.append(listener)
+        self._ends[number] = lambda: listeners.remove(listener)
+
+
+def submit(chain: DevChain, encoded: bytes, watcher: Callable[[Status], None] | None) -> bytes:
+    """Submit an extrinsic; its hash.  Raises RpcError with the chain's code for what is refused."""
+    try:
+        return chain.submit(encoded, watcher).hash
+    except Refused as refused:
+        raise RpcError(refused.code, refused.message, refused.data) from refused
+
+
+def _nothing() -> None:
+    return None

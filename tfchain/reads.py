@@ -1,0 +1,223 @@
+"""What can be asked of the chain."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Sequence
+from typing import Any
+
+from gridtypes.ids import ContractId, FarmId, NodeId, TwinId
+from tfchain.access import Access
+from tfchain.codec.values import Value
+from tfchain.errors import ChainUnavailable, NotFound
+from tfchain.lease import Lease
+from tfchain.models import Contract, ContractResources, Farm, Head, Node, NodePower, Twin
+from tfchain.models.contract import deployment_hash_field
+from tfchain.runtime import Version
+
+VALUES_PER_REQUEST = 256
+LOOK_AGAIN = 1.0
+"""Seconds between two looks for something that is not there yet."""
+
+TFGRID = "TfgridModule"
+CONTRACTS = "SmartContractModule"
+
+
+class Reads:
+    """Reads see the best block.  Each raises `ChainUnavailable` when no endpoint answers in time."""
+
+    _access: Access
+
+    async def head(self) -> Head:
+        """The best block."""
+        return await self._access.run(lambda lease: lease.best())
+
+    async def finalised_head(self) -> Head:
+        return await self._access.run(lambda lease: lease.finalised())
+
+    async def genesis_hash(self) -> bytes:
+        """What tells one chain from another."""
+        return await self._access.run(_genesis)
+
+    async def runtime_version(self) -> Version:
+        return await self._access.run(_version)
+
+    async def now(self) -> int:
+        """The chain's own clock: time of the best block, Unix time in milliseconds."""
+        return int(await self._read("Timestamp", "Now"))
+
+    async def balance(self, public_key: bytes) -> int:
+        """What an account can spend, in the smallest unit (10^7 are one TFT); 0 when it does not exist."""
+        data = (await self._read("System", "Account", public_key))["data"]
+        return max(int(data["free"]) - int(data["frozen"]), 0)
+
+    async def nonce(self, public_key: bytes) -> int:
+        """How many extrinsics of the account are in blocks."""
+        return int((await self._read("System", "Account", public_key))["nonce"])
+
+    async def has_accepted_terms(self, public_key: bytes) -> bool:
+        return bool(await self._read(TFGRID, "UsersTermsAndConditions", public_key))
+
+    async def twin(self, twin_id: TwinId) -> Twin | None:
+        value = await self._read(TFGRID, "Twins", twin_id)
+        return None if value is None else Twin.from_value(value)
+
+    async def twin_by_account(self, public_key: bytes) -> TwinId | None:
+        value = await self._read(TFGRID, "TwinIdByAccountID", public_key)
+        return TwinId(value) if value else None
+
+    async def farm(self, farm_id: FarmId) -> Farm | None:
+        value = await self._read(TFGRID, "Farms", farm_id)
+        return None if value is None else Farm.from_value(value)
+
+    async def farm_by_name(self, name: str) -> FarmId | None:
+        value = await self._read(TFGRID, "FarmIdByName", name.encode())
+        return FarmId(value) if value else None
+
+    async def farms(self) -> list[Farm]:
+        """All farms, in the order of their ids."""
+        found = [Farm.from_value(value) async for value in self._iterate(TFGRID, "Farms")]
+        return sorted(found, key=lambda farm: farm.id)
+
+    async def node(self, node_id: NodeId) -> Node | None:
+        value = await self._read(TFGRID, "Nodes", node_id)
+        return None if value is None else Node.from_value(value)
+
+    async def node_by_twin(self, twin_id: TwinId) -> NodeId | None:
+        value = await self._read(TFGRID, "NodeIdByTwinID", twin_id)
+        return NodeId(value) if value else None
+
+    async def nodes(self, farm: FarmId | None = None) -> list[Node]:
+        """The nodes of a farm, or all; in the order of their ids."""
+        if farm is None:
+            found = [Node.from_value(value) async for value in self._iterate(TFGRID, "Nodes")]
+        else:
+            found = await self._access.run(lambda lease: _nodes_of_farm(lease, farm))
+        return sorted(found, key=lambda node: node.id)
+
+    async def node_power(self, node_id: NodeId) -> NodePower:
+        return NodePower.from_value(await self._read(TFGRID, "NodePower", node_id))
+
+    async def contract(self, contract_id: ContractId) -> Contract | None:
+        value = await self._read(CONTRACTS, "Contracts", contract_id)
+        return None if value is None else Contract.from_value(value)
+
+    async def find_contract(self, contract_id: ContractId, patience: float = 20.0) -> Contract:
+        """A contract that somebody says exists: an endpoint that is behind does not make it absent.
+
+        Looks on every endpoint, again and again for `patience` seconds.  Raises `NotFound`, naming the highest block
+        that was looked at, and `ChainUnavailable` when no endpoint answered at all.
+        """
+        deadline = time.monotonic() + patience
+        highest = -1
+        while True:
+            for found, block in await self._look_everywhere(contract_id):
+                if found is not None:
+                    return found
+                highest = max(highest, block)
+            if time.monotonic() + LOOK_AGAIN > deadline:
+                break
+            await asyncio.sleep(LOOK_AGAIN)
+        if highest < 0:
+            raise ChainUnavailable(
+                f"no endpoint answered within {patience:g} s where contract {contract_id} is"
+            )
+        raise NotFound(f"contract {contract_id} is not on the chain: looked for it up to block {highest}")
+
+    async def node_contracts(self, node_id: NodeId) -> list[ContractId]:
+        """The contracts that are active on a node; those in their grace period are among them."""
+        return [ContractId(one) for one in await self._read(CONTRACTS, "ActiveNodeContracts", node_id)]
+
+    async def contracts(self, ids: Sequence[ContractId]) -> dict[ContractId, Contract]:
+        """Several contracts as of one block; those that do not exist are left out."""
+        values = await self._access.run(lambda lease: _many(lease, CONTRACTS, "Contracts", ids))
+        made = (Contract.from_value(value) for value in values if value is not None)
+        return {contract.contract_id: contract for contract in made}
+
+    async def contract_by_node_and_hash(self, node_id: NodeId, hash_hex: str) -> ContractId | None:
+        hash_field = deployment_hash_field(hash_hex)
+        value = await self._read(CONTRACTS, "ContractIDByNodeIDAndHash", node_id, hash_field)
+        return ContractId(value) if value else None
+
+    async def contract_by_name(self, name: str) -> ContractId | None:
+        """The name contract that holds a name."""
+        value = await self._read(CONTRACTS, "ContractIDByNameRegistration", name.encode())
+        return ContractId(value) if value else None
+
+    async def rent_contract(self, node_id: NodeId) -> ContractId | None:
+        """The rent contract of a node."""
+        value = await self._read(CONTRACTS, "ActiveRentContractForNode", node_id)
+        return ContractId(value) if value else None
+
+    async def contract_resources(self, contract_id: ContractId) -> ContractResources:
+        """What the node last reported; all zero before that."""
+        return ContractResources.from_value(await self._read(CONTRACTS, "NodeContractResources", contract_id))
+
+    async def _read(self, pallet: str, item: str, *keys: Value) -> Any:
+        return await self._access.run(lambda lease: lease.storage(pallet, item, *keys))
+
+    async def _iterate(self, pallet: str, item: str) -> AsyncIterator[Any]:
+        """All values of a map as of one block, page by page."""
+        block = await self._access.run(lambda lease: lease.best())
+        after: bytes | None = None
+        while True:
+            start = after
+            keys, values = await self._access.run(
+                lambda lease, start=start: _page(lease, pallet, item, start, block.hash)
+            )
+            for value in values:
+                yield value
+            if not keys:
+                return
+            after = keys[-1]
+
+    async def _look_everywhere(self, contract_id: ContractId) -> list[tuple[Contract | None, int]]:
+        async def look(lease: Lease) -> tuple[Contract | None, int]:
+            block = await lease.best()
+            value = await lease.storage(CONTRACTS, "Contracts", contract_id, at=block.hash)
+            return (None if value is None else Contract.from_value(value)), block.number
+
+        fit = [endpoint for endpoint in self._access.endpoints if endpoint.trouble is None]
+        asked = (
+            self._access.run(look, on=endpoint, timeout=5.0) for endpoint in fit or self._access.endpoints
+        )
+        answers = await asyncio.gather(*asked, return_exceptions=True)
+        for answer in answers:
+            if isinstance(answer, BaseException) and not isinstance(answer, ChainUnavailable):
+                raise answer
+        return [answer for answer in answers if not isinstance(answer, BaseException)]
+
+
+async def _genesis(lease: Lease) -> bytes:
+    return lease.genesis
+
+
+async def _version(lease: Lease) -> Version:
+    return lease.runtime.version
+
+
+async def _nodes_of_farm(lease: Lease, farm: FarmId) -> list[Node]:
+    ids = await lease.storage(TFGRID, "NodesByFarmID", farm)
+    return [Node.from_value(value) for value in await _many(lease, TFGRID, "Nodes", ids) if value is not None]
+
+
+async def _many(lease: Lease, pallet: str, item: str, ids: Sequence[int]) -> list[Value]:
+    """The values of a map for several ids, as of one block."""
+    block = await lease.best()
+    keys = [lease.runtime.storage_key(pallet, item, one) for one in ids]
+    return await _values(lease, pallet, item, keys, block.hash)
+
+
+async def _page(
+    lease: Lease, pallet: str, item: str, after: bytes | None, at: bytes
+) -> tuple[list[bytes], list[Value]]:
+    keys = await lease.map_keys(pallet, item, after, at)
+    return keys, await _values(lease, pallet, item, keys, at)
+
+
+async def _values(lease: Lease, pallet: str, item: str, keys: Sequence[bytes], at: bytes) -> list[Value]:
+    raw: list[bytes | None] = []
+    for start in range(0, len(keys), VALUES_PER_REQUEST):
+        raw += await lease.raw_values(keys[start : start + VALUES_PER_REQUEST], at)
+    return [lease.runtime.storage_value(pallet, item, one) for one in raw]
