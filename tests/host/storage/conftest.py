@@ -66,9 +66,13 @@ class OneNode:
         return owned_ids(self.paths.owners(type))
 
 
+def one_node(folder: Path) -> OneNode:
+    return OneNode(NodePaths(*(folder / name for name in ("state", "cache", "run", "log"))))
+
+
 @pytest.fixture
 def ctx(tmp_path: Path) -> OneNode:
-    return OneNode(NodePaths(*(tmp_path / name for name in ("state", "cache", "run", "log"))))
+    return one_node(tmp_path)
 
 
 @pytest.fixture

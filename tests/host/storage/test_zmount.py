@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from gridtypes import WorkloadType
+from gridtypes.workloads import ZMount
 from provisioners.protocol import InUse, Unchanged, WorkloadError
 from provisioners.system import ext4, vdisks
 from provisioners.system.disk_class import DiskClass
@@ -17,6 +18,7 @@ from provisioners.zmount import ZMountProvisioner
 from tests.host.storage.conftest import GIB, MIB, MakeDisk, OneNode, workload_id
 from tests.host.storage.placed import placed_zmount
 from tests.host.storage.program import attempt, run, start
+from tests.shared import cases, report_count
 
 pytestmark = pytest.mark.root
 
@@ -82,6 +84,29 @@ async def test_shrinking_is_refused_without_harm(zmounts: ZMountProvisioner, ctx
     with pytest.raises(Unchanged, match="not safe to shrink a disk"):
         await zmounts.update(ctx, before, placed_zmount("data", 32 * MIB))
     assert (await zmounts.disk(ctx, workload_id("data"))).size == 64 * MIB
+
+
+async def test_the_reported_growing_and_shrinking(
+    make_disk: MakeDisk, mount_root: Path, ctx: OneNode
+) -> None:
+    case = cases("B010")
+    old, grown, shrunk = (
+        ZMount(size=case["input"][version]["workloads"][0]["data"]["size"])
+        for version in ("old", "grow", "shrink")
+    )
+    pools = Pools([DiskConfig(make_disk(64 * GIB), DiskClass.SSD)], mount_root)
+    await pools.ensure()
+    zmounts = ZMountProvisioner(pools)
+    await zmounts.provision(ctx, placed_zmount("disk1", old.size))
+    with pytest.raises(Unchanged, match=case["expected"]["shrink"]["result"].split(": ")[1].split(";")[0]):
+        await zmounts.update(ctx, placed_zmount("disk1", old.size), placed_zmount("disk1", shrunk.size))
+    assert (await zmounts.disk(ctx, workload_id("disk1"))).size == old.size
+    await zmounts.update(ctx, placed_zmount("disk1", old.size), placed_zmount("disk1", grown.size))
+    assert (
+        f"ok, size {(await zmounts.disk(ctx, workload_id('disk1'))).size}"
+        == case["expected"]["grow"]["result"]
+    )
+    report_count("B010 sizes of a disk", 3)
 
 
 async def test_a_disk_that_qemu_has_open_neither_grows_nor_goes(
