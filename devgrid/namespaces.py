@@ -94,10 +94,26 @@ async def _make_edge(namespace: str, *, outer: str, bridge: str | None, address:
 
 HOLDER_SCRIPT = """
 set -e
+group="$2"
 mkdir -p /run/keep/cgroup
 mount --rbind /sys/fs/cgroup /run/keep/cgroup
 mount -t sysfs sys /sys
 mount --rbind /run/keep/cgroup /sys/fs/cgroup
+own() {
+  mkdir -p "$1/$group"
+  mount --bind "$1/$group" "$1"
+}
+cgroup=/sys/fs/cgroup
+if [ -e $cgroup/cgroup.controllers ]; then
+  echo "+memory +cpu" > $cgroup/cgroup.subtree_control
+  mkdir -p "$cgroup/${group%/*}"
+  echo "+memory +cpu" > "$cgroup/${group%/*}/cgroup.subtree_control"
+  own $cgroup
+else
+  for controller in memory cpu; do
+    [ ! -d $cgroup/$controller ] || own $cgroup/$controller
+  done
+fi
 mount -t tmpfs -o mode=755,size=64m run /run
 mkdir -p /run/netns /run/wireguard /run/lock /run/zos
 ip link set dev lo up
@@ -106,7 +122,8 @@ hostname "$1"
 echo ready
 exec sleep infinity
 """
-"""A node's view of the machine: its own network, its own `/run` and a sysfs that shows its links."""
+"""A node's view of the machine: its own links, its own `/run`, a sysfs that shows those links, and as the root of
+the control groups a group of its own.  Arguments: host name, group."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,7 +154,7 @@ async def make_node(node: NodeLayout) -> NodeNamespace:
     """Make a node's namespaces and plug it into the switch as `eth0`.  Raises CommandFailed."""
     holder = await asyncio.create_subprocess_exec(
         "unshare", "--net", "--mount", "--uts", "--propagation", "private",
-        "sh", "-c", HOLDER_SCRIPT, "holder", node.name,
+        "sh", "-c", HOLDER_SCRIPT, "holder", node.name, f"{node.grid.cgroup}/{node.name}",
         stdin=asyncio.subprocess.DEVNULL,
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.STDOUT,

@@ -7,7 +7,7 @@ import contextlib
 import os
 import signal
 import time
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -28,14 +28,14 @@ class PartFailed(Exception):
 
 @dataclass(frozen=True, slots=True)
 class PartSpec:
-    """What to run, how to know that it is ready, and what has to be ready before."""
+    """What to run, where it prints to, and how to know that it is ready."""
 
     name: str
-    command: tuple[str, ...]
+    command: Callable[[], Sequence[str]]
+    """Asked at every start: where a part runs may only be known then."""
     log: Path
     ready: Callable[[], Awaitable[bool]]
     """Asked again and again until it answers true; an OSError counts as "not yet"."""
-    after: tuple[str, ...] = ()
     ready_timeout: float = 60.0
     """Seconds."""
     env: Mapping[str, str] = field(default_factory=dict)
@@ -129,7 +129,7 @@ class Part:
         self.spec.log.parent.mkdir(parents=True, exist_ok=True)
         with self.spec.log.open("ab") as log:
             self.process = await asyncio.create_subprocess_exec(
-                *self.spec.command,
+                *self.spec.command(),
                 stdin=asyncio.subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,

@@ -9,19 +9,21 @@ import asyncio
 import logging
 import time
 from collections.abc import AsyncIterator
+from functools import partial
 from typing import Any, Protocol
 
-from tfchain.access import REQUEST_TIMEOUT, Access
+from tfchain.access import Access
 from tfchain.backoff import Backoff
 from tfchain.codec.scale import ScaleError
-from tfchain.endpoint import Endpoint
-from tfchain.errors import ChainError, ChainUnavailable, ConnectionLost, NotFound
+from tfchain.errors import ChainError, ChainUnavailable, NotFound
 from tfchain.lease import Lease
-from tfchain.models.block import FinalisedBlock
-from tfchain.runtime import Runtime, Version
+from tfchain.models.block import Event, FinalisedBlock
+from tfchain.runtime import Version
 
 STALL = 30.0
 """Seconds without a new finalised block after which another connection is made."""
+FOREVER = 365 * 86400.0
+"""Seconds for which a subscription may last; a dead socket ends it within the connection's own limit of silence."""
 LONGEST_PAUSE = 10.0
 BATCH = 32
 """Blocks fetched on one connection before the choice of endpoint is made again."""
@@ -73,7 +75,7 @@ class Follower:
         while True:
             found: list[FinalisedBlock] = []
             try:
-                await self._access.run(lambda lease, into=found: self._read(lease, first, last, into))
+                await self._access.run(partial(self._read, first, last, found))
             except ChainUnavailable as error:
                 log.warning("waiting for block %d: %s", first + len(found), error)
             except NotFound as error:
@@ -87,7 +89,7 @@ class Follower:
                 return found
             await asyncio.sleep(pauses.next())
 
-    async def _read(self, lease: Lease, first: int, last: int, into: list[FinalisedBlock]) -> None:
+    async def _read(self, first: int, last: int, into: list[FinalisedBlock], lease: Lease) -> None:
         into.clear()
         for number in range(first, last + 1):
             block = await lease.block_hash(number)
@@ -99,11 +101,7 @@ class Follower:
         for endpoint in self._access.endpoints:
             found: list[FinalisedBlock] = []
             try:
-                await self._access.run(
-                    lambda lease, into=found: self._read(lease, number, number, into),
-                    on=endpoint,
-                    timeout=5.0,
-                )
+                await self._access.run(partial(self._read, number, number, found), on=endpoint, timeout=5.0)
             except ChainUnavailable:
                 return None
             except ChainError:
@@ -145,7 +143,7 @@ class Heads:
         while True:
             began = time.monotonic()
             try:
-                await self._access.run(self._subscribe)
+                await self._access.run(self._subscribe, timeout=FOREVER)
             except ChainUnavailable as error:
                 log.warning("following finalised blocks: %s", error)
             except ChainError as error:
@@ -153,3 +151,43 @@ class Heads:
             if time.monotonic() - began > LONGEST_PAUSE:
                 pauses.reset()
             await asyncio.sleep(pauses.next())
+
+    async def _subscribe(self, lease: Lease) -> None:
+        """Take heads until the subscription ends or nothing new comes for `STALL` seconds."""
+        loop = asyncio.get_running_loop()
+        last_new = time.monotonic()
+
+        def take(header: Any) -> bool:
+            nonlocal last_new
+            try:
+                number = int(header["number"], 16)
+            except (TypeError, KeyError, ValueError):
+                return True
+            if number > self._newest:
+                last_new = time.monotonic()
+                loop.call_soon_threadsafe(self._note, number)
+            return time.monotonic() - last_new > STALL
+
+        # A number may be older than what was told before, when the endpoint is behind; it is then passed over.
+        self._note((await lease.finalised()).number)
+        await lease.connection.subscribe("chain_subscribeFinalizedHeads", (), take, None)
+
+    def _note(self, number: int) -> None:
+        if number > self._newest:
+            self._newest = number
+            self._came.set()
+
+
+async def _events(access: Access, lease: Lease, number: int, block: bytes) -> tuple[Event, ...]:
+    """The events of a block, read with the runtime that wrote them: at an upgrade that is not the present one.
+
+    The runtime that a block's events are written with is the one in force at its parent.
+    """
+    try:
+        return await lease.events(block)
+    except ScaleError:
+        parent = "0x" + (await lease.block_hash(max(number - 1, 0))).hex()
+        answer = await lease.request("state_getRuntimeVersion", parent)
+        version = Version(int(answer["specVersion"]), int(answer["transactionVersion"]))
+        runtime = await access.runtime_of(lease.connection, version, parent)
+        return runtime.events(await lease.raw_storage(runtime.storage_key("System", "Events"), block))

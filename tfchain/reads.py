@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import AsyncIterator, Sequence
+from functools import partial
 from typing import Any
 
 from gridtypes.ids import ContractId, FarmId, NodeId, TwinId
@@ -162,10 +163,7 @@ class Reads:
         block = await self._access.run(lambda lease: lease.best())
         after: bytes | None = None
         while True:
-            start = after
-            keys, values = await self._access.run(
-                lambda lease, start=start: _page(lease, pallet, item, start, block.hash)
-            )
+            keys, values = await self._access.run(partial(_page, pallet, item, after, block.hash))
             for value in values:
                 yield value
             if not keys:
@@ -210,7 +208,7 @@ async def _many(lease: Lease, pallet: str, item: str, ids: Sequence[int]) -> lis
 
 
 async def _page(
-    lease: Lease, pallet: str, item: str, after: bytes | None, at: bytes
+    pallet: str, item: str, after: bytes | None, at: bytes, lease: Lease
 ) -> tuple[list[bytes], list[Value]]:
     keys = await lease.map_keys(pallet, item, after, at)
     return keys, await _values(lease, pallet, item, keys, at)

@@ -77,3 +77,7 @@ def _fail(reason: str) -> NoReturn:
 def main() -> None:
     """Console script."""
     app()
+
+
+if __name__ == "__main__":
+    main()

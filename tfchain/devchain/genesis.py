@@ -133,7 +133,7 @@ def _fill(ctx: Context, genesis: Genesis, now: int) -> None:
             account_of(genesis.foundation),
             account_of(genesis.sales),
             50,
-        ),  # fmt: skip
+        ),
     )
     store.PRICING_BY_NAME.put(ctx, name, 1)
     store.PRICING_ID.put(ctx, 1)

@@ -164,7 +164,7 @@ class Subscriptions:
                 early.append(status)
                 return
             self._push(number, "author_extrinsicUpdate", status)
-            if isinstance(status, dict) and "inBlock" not in status or status in ("invalid", "dropped"):
+            if (isinstance(status, dict) and "inBlock" not in status) or status in ("invalid", "dropped"):
                 self._ends.pop(number, None)
 
         submit(self._chain, encoded, on_status)
