@@ -22,8 +22,6 @@ MACHINES = frozenset({WorkloadType.ZMACHINE, WorkloadType.ZMACHINE_LIGHT})
 TCG_OVERHEAD = (70 + 64 + 12) * MIB
 """Bytes for each machine under TCG: emulator, translation buffer, one virtiofsd (vm-qemu §10)."""
 KVM_OVERHEAD = (70 + 12) * MIB
-CACHE_SIZE = 5 * GIB
-"""SSD that the node keeps for its image cache."""
 
 
 class Media(Enum):
@@ -87,9 +85,10 @@ def reserved_memory(total: int) -> int:
     return max(total // 10, 2 * GIB)
 
 
-def system(total: Capacity) -> Capacity:
-    """What the node keeps for itself, as the statistics show it."""
-    return Capacity(mru=reserved_memory(total.mru), sru=min(CACHE_SIZE, total.sru))
+def system(machine: MachineFacts) -> Capacity:
+    """What the node keeps for itself, as the statistics show it: memory, and what file systems need for themselves."""
+    ssd = sum(max(0, p.size - p.used - p.free) for p in machine.pools if p.media is Media.SSD)
+    return Capacity(mru=reserved_memory(machine.total.mru), sru=ssd)
 
 
 def ask(workload: Workload, before: Workload | None = None) -> Ask:

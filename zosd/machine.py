@@ -42,6 +42,10 @@ class Machine(Protocol):
         """Whether the machine is itself a virtual one."""
         ...
 
+    async def serial(self) -> str:
+        """Serial number of the board; "" when it has none or does not tell."""
+        ...
+
     async def mac(self) -> str:
         """MAC of the bridge `zos`, for the node object."""
         ...

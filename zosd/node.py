@@ -7,8 +7,9 @@ beside that; nothing waits for it.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Coroutine
 from contextlib import AsyncExitStack
+from typing import Any, TypeVar
 
 import structlog
 
@@ -36,11 +37,14 @@ from zosd.context import NodeContext
 from zosd.engine.engine import Engine
 from zosd.journal.journal import Journal
 from zosd.journal.records import Key
+from zosd.journal.schema import JournalError
 from zosd.node_now import ThisNode
 from zosd.parts import Parts, null_parts
 from zosd.points import observed
 from zosd.real_parts import real_parts
 from zosd.watchdog import Watchdog
+
+T = TypeVar("T")
 
 log = structlog.get_logger(__name__)
 
@@ -77,7 +81,9 @@ class Node:
         config, clock, journal = self._config, self._clock, self._journal
         books = Books(journal.ledger)
         registered = Registered(journal, self._key.public_key, self._key.address)
-        parts = await self._parts(books)
+        parts = await _unless(stop, self._parts(books))
+        if parts is None:
+            return
         provisioners = {type: observed(one, self._hook) for type, one in parts.provisioners.items()}
         ctx = NodeContext(
             self._paths, registered.facts, provisioners, parts.roots, parts.images, link.reserved, journal
@@ -134,7 +140,9 @@ class Node:
             changed.tell = side.changed
             farmer = side.farmer
             services.append(side.run)
-        router = rmb.Router(config.bus.redis, not_found=table.NOT_FOUND, designed_errors=(Refusal,))
+        router = rmb.Router(
+            config.bus.redis, not_found=table.NOT_FOUND, designed_errors=(Refusal, JournalError)
+        )
         table.register(
             router,
             {
@@ -149,7 +157,7 @@ class Node:
         try:
             async with asyncio.TaskGroup() as group:
                 running = [group.create_task(_forever(service)) for service in services]
-                running.append(group.create_task(self._serve(engine, router)))
+                running.append(group.create_task(_forever(lambda: self._serve(engine, router))))
                 await stop.wait()
                 log.info("stopping")
                 for task in running:
@@ -221,6 +229,18 @@ async def _forever(service: Callable[[], Awaitable[None]]) -> None:
             log.exception("service failed, begins anew", after=pause)
             await asyncio.sleep(pause)
             pause = min(60.0, pause * 2)
+
+
+async def _unless(stop: asyncio.Event, work: Coroutine[Any, Any, T]) -> T | None:
+    """The result of `work`, or None when `stop` was set first."""
+    task, stopping = asyncio.ensure_future(work), asyncio.ensure_future(stop.wait())
+    try:
+        await asyncio.wait({task, stopping}, return_when=asyncio.FIRST_COMPLETED)
+        return await task if task.done() else None
+    finally:
+        for one in (task, stopping):
+            one.cancel()
+        await asyncio.gather(task, stopping, return_exceptions=True)
 
 
 async def _no_farmer() -> TwinId | None:

@@ -58,5 +58,8 @@ class NullMachine:
     async def virtualized(self) -> bool:
         return True
 
+    async def serial(self) -> str:
+        return ""
+
     async def mac(self) -> str:
         return "02:00:00:00:00:00"

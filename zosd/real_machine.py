@@ -22,6 +22,9 @@ from zosd.config import CapacitySection
 log = structlog.get_logger(__name__)
 
 BRIDGE = "zos"
+BOARD_SERIAL = Path("/sys/class/dmi/id/board_serial")
+MOST_SERIAL = 128
+"""Bytes that the chain takes."""
 
 
 class RealMachine:
@@ -83,6 +86,12 @@ class RealMachine:
 
     async def virtualized(self) -> bool:
         return bool(await hypervisor())
+
+    async def serial(self) -> str:
+        try:
+            return BOARD_SERIAL.read_text(errors="replace").strip()[:MOST_SERIAL]
+        except OSError:
+            return ""
 
     async def mac(self) -> str:
         return (Path("/sys/class/net") / BRIDGE / "address").read_text().strip()

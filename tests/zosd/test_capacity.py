@@ -34,7 +34,12 @@ MACHINE = MachineFacts(Capacity(cru=4, mru=16 * GIB, sru=100 * GIB), None, (POOL
 )
 def test_the_reserve_is_a_tenth_but_at_least_2_gib(total: int, reserved: int) -> None:
     assert reserved_memory(total) == reserved
-    assert system(Capacity(mru=total)).mru == reserved
+    assert system(replace(MACHINE, total=Capacity(mru=total))).mru == reserved
+
+
+def test_what_the_file_systems_need_is_the_system_s() -> None:
+    pools = (replace(POOL, used=20 * GIB, free=70 * GIB), replace(POOL, media=Media.HDD, free=0))
+    assert system(replace(MACHINE, pools=pools)).sru == 10 * GIB
 
 
 def test_what_a_machine_takes() -> None:

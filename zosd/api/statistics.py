@@ -27,10 +27,10 @@ class Statistics:
         return {"statistics.get": self.get, "storage.pools": self.pools}
 
     async def get(self, request: rmb.Request) -> dict[str, Any]:
-        total = (await self._machine.facts()).total
-        kept = system(total)
+        facts = await self._machine.facts()
+        kept = system(facts)
         return {
-            "total": _shown(total),
+            "total": _shown(facts.total),
             "used": _shown(self._books.used + kept),
             "system": _shown(kept),
             "users": users(self._journal.ledger),

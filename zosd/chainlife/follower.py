@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 import structlog
 
-from gridtypes import NodeId
+from gridtypes import ContractId, NodeId
 from tfchain.errors import ChainError, ChainUnavailable
 from tfchain.grid_events import (
     ContractGracePeriodEnded,
@@ -113,7 +113,7 @@ class Follower:
             await self._put_public_config(found.public_config)
 
     async def _compare_one(
-        self, record: DeploymentRecord, contract: Contract | None, active: set[object]
+        self, record: DeploymentRecord, contract: Contract | None, active: set[ContractId]
     ) -> None:
         if record.phase in (Phase.LEAVING, Phase.WAITING):
             return

@@ -159,7 +159,7 @@ class Registration:
             ),
             secure_boot=False,
             virtualized=await self._machine.virtualized(),
-            serial=node.serial or None,
+            serial=node.serial or await self._machine.serial() or None,
         )
 
 

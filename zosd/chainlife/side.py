@@ -39,6 +39,9 @@ class ChainSide:
         set_public_config: Callable[[str], Awaitable[None]],
     ) -> None:
         reports = config.reports
+        self._belongs_to_a_farm = config.node.farm > 0
+        if not self._belongs_to_a_farm:
+            registered.trouble = "it belongs to no farm: set farm in [node]"
         self._registered = registered
         self._cursor = JournalCursor(journal, clock)
         self._registration = Registration(
@@ -68,7 +71,8 @@ class ChainSide:
         """For ever; ends only by being cancelled."""
         try:
             async with asyncio.TaskGroup() as group:
-                group.create_task(self._registration.run(), name="registration")
+                if self._belongs_to_a_farm:
+                    group.create_task(self._registration.run(), name="registration")
                 group.create_task(self._after_registration(self._uptime.run), name="uptime")
                 group.create_task(self._after_registration(self._resources.run), name="resources")
                 group.create_task(self._after_registration(self._follow), name="events")

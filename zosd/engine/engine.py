@@ -296,6 +296,8 @@ class Engine:
     def _ended(self, key: Key, task: asyncio.Task[None]) -> None:
         self._workers.pop(key, None)
         failure = None if task.cancelled() else task.exception()
+        if self._stopping:
+            return
         if failure is not None:
             log.error("worker failed, starts anew", deployment=str(key), exc_info=failure)
             pause = self.settings.backoff.delay(3, self._clock.jitter())

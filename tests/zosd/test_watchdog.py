@@ -1,0 +1,69 @@
+"""Jobs that nobody works on, and what the metrics say."""
+
+from __future__ import annotations
+
+import asyncio
+import urllib.request
+from pathlib import Path
+
+import pytest
+
+from gridtypes import WorkloadType
+from tests.shared import cases, report_count
+from tests.zosd.parts import daemon, deployment, full, zmount
+from zosd import metrics
+from zosd.clock import SystemClock
+from zosd.watchdog import Watchdog
+
+
+async def test_a_job_without_worker_is_started_anew(tmp_path: Path) -> None:
+    async with daemon(tmp_path) as node:
+        watchdog = Watchdog(node.journal, node.engine, SystemClock(), 30, 1800)
+        wake, node.acceptor._accepted = node.engine.wake, lambda key: None
+        key = await node.deploy_with_contract(deployment(zmount("d")))
+        assert not node.engine.working_on(key)
+        assert watchdog.count() == 1
+        watchdog.look()
+        assert node.engine.working_on(key)
+        await node.settled()
+        assert (watchdog.count(), watchdog.oldest()) == (0, 0.0)
+        assert wake == node.engine.wake
+
+
+async def test_an_old_job_is_named_once(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    async with daemon(tmp_path) as node:
+        node.scripts[WorkloadType.ZMOUNT].gates["provision"] = asyncio.Event()
+        await node.deploy_with_contract(deployment(zmount("d")))
+        clock = SystemClock()
+        clock.time = lambda: SystemClock().time() + 3600  # type: ignore[method-assign]
+        watchdog = Watchdog(node.journal, node.engine, clock, 30, 1800)
+        watchdog.look()
+        assert watchdog._told
+        assert watchdog.oldest() >= 3600
+
+
+async def test_metrics(tmp_path: Path, unused_tcp_port: int) -> None:
+    async with daemon(tmp_path) as node:
+        await node.deploy_with_contract(full())
+        await node.settled()
+        watchdog = Watchdog(node.journal, node.engine, SystemClock(), 30, 1800)
+        metrics.serve(f"127.0.0.1:{unused_tcp_port}", node.journal, watchdog)
+        address = f"http://127.0.0.1:{unused_tcp_port}/metrics"
+        text = await asyncio.to_thread(lambda: urllib.request.urlopen(address, timeout=5).read().decode())
+        assert 'zosd_workloads{state="ok"} 4.0' in text
+        assert "zosd_oldest_job_seconds 0.0" in text
+    with pytest.raises(ValueError, match="is not address:port"):
+        metrics.serve("9100", node.journal, watchdog)
+
+
+async def test_an_endpoint_that_is_behind_makes_a_deployment_wait(tmp_path: Path) -> None:
+    """B039, as decision 1 has it: within the call, and with the height in the refusal."""
+    case = cases("B039")
+    assert case["input"]["node_uses"] == "B"
+    async with daemon(tmp_path, look_again=2) as node:
+        node.chain.number = case["input"]["endpoints"]["B"]["best"]
+        node.chain.lagging = 10
+        key = await node.deploy_with_contract(full())
+        await node.settled()
+        assert set(node.states(key).values()) == {"ok"}
+    report_count("cases B039 at accept", 1)
