@@ -12,8 +12,8 @@ import hashlib
 import os
 import random
 import socket
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -136,9 +136,11 @@ class Downloader:
                 self._require_size(source, size, None)
                 sha256.update(chunk)
                 md5.update(chunk)
-                file.write(chunk)
-            file.flush()
-            await asyncio.to_thread(os.fsync, file.fileno())
+                with _keeping(source):
+                    file.write(chunk)
+            with _keeping(source):
+                file.flush()
+                await asyncio.to_thread(os.fsync, file.fileno())
         validators = Validators(response.headers.get("ETag", ""), response.headers.get("Last-Modified", ""))
         return Download(sha256.hexdigest(), md5.hexdigest(), size, validators)
 
@@ -209,6 +211,17 @@ class Downloader:
             auto_decompress=False,
             trust_env=False,
         )
+
+
+@contextmanager
+def _keeping(source: ImageSource) -> Iterator[None]:
+    """Tell trouble with our own disk from trouble with the network."""
+    try:
+        yield
+    except OSError as error:
+        raise ImageError(
+            f"image at {source.shown} cannot be kept: {error.strerror} in this node's image cache"
+        ) from error
 
 
 def _hop(source: ImageSource, url: str) -> ImageSource:

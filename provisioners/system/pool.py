@@ -12,10 +12,15 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
+import structlog
+
+from gridtypes import InvalidId, WorkloadId
 from provisioners.system import btrfs
 from provisioners.system.command import CommandFailed
 from provisioners.system.disk_class import DiskClass
 from provisioners.system.space import PoolSpace, pool_space
+
+log = structlog.get_logger(__name__)
 
 CLASS_FILE = ".seektime"
 VDISKS = "vdisks"
@@ -49,8 +54,11 @@ class Pool:
         return pool_space(await btrfs.usage(self.mount), groups, self._disk_sizes())
 
     async def settled_space(self) -> PoolSpace:
-        """As `space`, after what was deleted has given its room back (waits up to half a minute)."""
-        await btrfs.wait_for_space(self.mount, _SPACE_TIMEOUT)
+        """As `space`, after what was deleted has given its room back; does not wait for that for ever."""
+        try:
+            await btrfs.wait_for_space(self.mount, _SPACE_TIMEOUT)
+        except CommandFailed as error:
+            log.warning("deleted space is not back yet", pool=self.name, reason=str(error))
         return await self.space()
 
     async def forget_stale_quotas(self) -> None:
@@ -69,3 +77,12 @@ class Pool:
                 return [entry.stat(follow_symlinks=False).st_size for entry in entries]
         except FileNotFoundError:
             return []
+
+
+def written_id(name: str) -> WorkloadId | None:
+    """The workload that a file or subvolume is named after; None when it is named otherwise."""
+    try:
+        workload = WorkloadId.parse(name)
+    except InvalidId:
+        return None
+    return workload if str(workload) == name else None

@@ -187,9 +187,12 @@ class Pools:
 
         Call with `allocation` held.  Raises WorkloadError.
         """
-        if (await pool.space()).allocatable >= more:
-            return
-        free = (await pool.settled_space()).allocatable
+        try:
+            if (await pool.space()).allocatable >= more:
+                return
+            free = (await pool.settled_space()).allocatable
+        except (CommandFailed, OSError) as error:
+            raise WorkloadError(f"pool {pool.name} cannot be read now: {error}") from error
         if free < more:
             raise self._no_room(more, {pool: free})
 

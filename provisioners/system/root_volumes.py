@@ -14,7 +14,7 @@ from gridtypes import WorkloadId
 from provisioners.protocol import RootVolume, WorkloadError
 from provisioners.system import btrfs
 from provisioners.system.command import CommandFailed
-from provisioners.system.pool import ROOT_PREFIX, Pool
+from provisioners.system.pool import ROOT_PREFIX, Pool, written_id
 from provisioners.system.pools import Pools
 from provisioners.system.space import backing
 
@@ -127,5 +127,6 @@ class QuotaRootVolumes:
     @staticmethod
     def _guests(pool: Pool) -> Iterator[WorkloadId]:
         for entry in pool.mount.iterdir():
-            if entry.name.startswith(ROOT_PREFIX):
-                yield WorkloadId.parse(entry.name.removeprefix(ROOT_PREFIX))
+            guest = written_id(entry.name.removeprefix(ROOT_PREFIX))
+            if guest is not None and entry.name.startswith(ROOT_PREFIX):
+                yield guest

@@ -13,9 +13,10 @@ import struct
 from collections.abc import Iterator
 from pathlib import Path
 
+from gridtypes import WorkloadId
 from provisioners.system import btrfs
 from provisioners.system.blocking import to_the_end
-from provisioners.system.pool import Pool
+from provisioners.system.pool import Pool, written_id
 
 _FS_IOC_GETFLAGS = 0x80086601
 _FS_IOC_SETFLAGS = 0x40086602
@@ -34,13 +35,16 @@ def path_of(pool: Pool, name: str) -> Path:
     return pool.vdisks / name
 
 
-def names(pool: Pool) -> Iterator[str]:
-    """Names of all disks, half-made ones too."""
+def owners(pool: Pool) -> Iterator[WorkloadId]:
+    """Workloads that have a disk here, half-made ones too; files of anybody else are not looked at."""
     try:
         entries = os.listdir(pool.vdisks)
     except FileNotFoundError:
         return
-    yield from (name.removeprefix(_NEW) for name in entries)
+    for entry in entries:
+        workload = written_id(entry.removeprefix(_NEW))
+        if workload is not None:
+            yield workload
 
 
 async def create(pool: Pool, name: str, size: int) -> Path:

@@ -87,7 +87,7 @@ class ZMountProvisioner:
         return ZMountResult(volume_id=str(workload.id))
 
     async def inventory(self, ctx: Context) -> set[WorkloadId]:
-        on_disk = {WorkloadId.parse(name) for pool in self._pools.pools for name in vdisks.names(pool)}
+        on_disk = {workload for pool in self._pools.pools for workload in vdisks.owners(pool)}
         return ctx.owned(self.type) | on_disk
 
     async def disk(self, ctx: Context, zmount: WorkloadId) -> Disk:

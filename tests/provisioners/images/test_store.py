@@ -15,6 +15,7 @@ from provisioners.images.addresses import AddressPolicy
 from provisioners.images.download import DownloadLimits
 from provisioners.images.errors import ImageError, ImageUnreachable
 from provisioners.images.store import ImageConfig, ImageStore
+from provisioners.system.command import run
 from tests.provisioners.images.server import Server, serving
 
 IMAGE = b"an image" * 1000
@@ -303,3 +304,26 @@ async def test_an_unusable_cache_is_an_error_of_the_workload(
 async def test_an_address_that_is_none(make_store: MakeStore) -> None:
     with pytest.raises(ImageError, match="use https://"):
         await make_store().fetch("debian-12")
+
+
+@pytest.mark.root
+async def test_a_full_disk_under_the_cache_is_told_from_the_network(
+    server: Server, make_store: MakeStore, tmp_path: Path
+) -> None:
+    async def endless(request: web.Request) -> web.StreamResponse:
+        response = web.StreamResponse()
+        await response.prepare(request)
+        for _ in range(64):
+            await response.write(bytes(1 << 20))
+        return response
+
+    server.answers["/endless.tar"] = endless
+    (tmp_path / "cache").mkdir()
+    await run("mount", "-t", "tmpfs", "-o", "size=4m", "tmpfs", str(tmp_path / "cache"))
+    try:
+        with pytest.raises(
+            ImageError, match="cannot be kept: No space left on device in this node's image cache"
+        ):
+            await make_store().fetch(server.url("/endless.tar"))
+    finally:
+        await run("umount", str(tmp_path / "cache"))

@@ -8,7 +8,7 @@ import pytest
 
 from provisioners.system.disk_class import DiskClass
 from provisioners.system.pool import Pool
-from provisioners.system.vdisks import names, path_of
+from provisioners.system.vdisks import owners, path_of
 
 POOL = Pool("p", DiskClass.SSD, Path("/dev/sdz"), 1 << 40, Path("/pools/p"))
 
@@ -23,5 +23,13 @@ def test_other_names_are_refused(name: str) -> None:
         path_of(POOL, name)
 
 
-def test_a_pool_without_disks_has_no_names() -> None:
-    assert list(names(POOL)) == []
+def test_a_pool_without_disks_has_no_owners() -> None:
+    assert list(owners(POOL)) == []
+
+
+def test_disks_belong_to_whom_they_are_named_after(tmp_path: Path) -> None:
+    pool = Pool("p", DiskClass.SSD, Path("/dev/sdz"), 1 << 40, tmp_path)
+    pool.vdisks.mkdir()
+    for name in ("26-1000-data", ".new-26-1000-half", "lost+found", "26-1000-a b", "026-1000-x", "notes.txt"):
+        (pool.vdisks / name).touch()
+    assert {str(owner) for owner in owners(pool)} == {"26-1000-data", "26-1000-half"}
