@@ -27,7 +27,7 @@ from provisioners.protocol import (
     WorkloadError,
     owned_ids,
 )
-from tfchain.errors import ChainUnavailable
+from tfchain import ChainUnavailable
 from zosd.journal.journal import Journal
 
 ReservedAddresses = Callable[[ContractId], Awaitable[Sequence[ReservedIp] | None]]

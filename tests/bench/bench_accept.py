@@ -29,6 +29,8 @@ class Rates:
     """Per second."""
 
     raw: float
+    alone: float
+    """64 callers, nothing is installed meanwhile."""
     one_caller: float
     many_callers: float
     settled: float
@@ -48,9 +50,13 @@ def raw_commits(folder: Path, bodies: list[bytes]) -> float:
     return rate
 
 
-async def accepted(folder: Path, wanted: list[Deployment], callers: int) -> tuple[float, float]:
+async def accepted(
+    folder: Path, wanted: list[Deployment], callers: int, installing: bool = True
+) -> tuple[float, float]:
     """(accepted per second, brought to `ok` per second)."""
     async with daemon(folder) as node:
+        if not installing:
+            node.acceptor._accepted = lambda key: None
         node.node.total = type(node.node.total)(cru=1024, mru=1 << 50, sru=1 << 50, hru=1 << 50)
         node.node.free_ssd = 1 << 50
         for one in wanted:
@@ -64,7 +70,8 @@ async def accepted(folder: Path, wanted: list[Deployment], callers: int) -> tupl
         start = time.perf_counter()
         await asyncio.gather(*(deploy(one) for one in wanted))
         accepted = time.perf_counter() - start
-        await node.settled(600)
+        if installing:
+            await node.settled(600)
         settled = time.perf_counter() - start
     return len(wanted) / accepted, len(wanted) / settled
 
@@ -87,9 +94,10 @@ async def measure(count: int = COUNT) -> Rates:
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         raw = raw_commits(folder, [one.to_json() for one in wanted])
+        alone, _ = await accepted(folder / "alone", wanted, CALLERS, installing=False)
         one, _ = await accepted(folder / "one", wanted[: count // 4], 1)
         many, settled = await accepted(folder / "many", wanted, CALLERS)
-    return Rates(raw, one, many, settled)
+    return Rates(raw, alone, one, many, settled)
 
 
 def quiet() -> None:
@@ -99,14 +107,16 @@ def quiet() -> None:
 def main() -> None:
     count = int(sys.argv[1]) if len(sys.argv) > 1 else COUNT
     rates = asyncio.run(measure(count))
-    print(f"raw SQLite commits                      {rates.raw:10.0f} /s")
-    print(
-        f"accepted, one caller                    {rates.one_caller:10.0f} /s  {rates.one_caller / rates.raw:6.2f}×"
+    print(f"{count} deployments of 3 workloads")
+    rows = (
+        ("raw SQLite commits", rates.raw),
+        (f"accepted, {CALLERS} callers, nothing installed", rates.alone),
+        ("accepted, 1 caller, while installing", rates.one_caller),
+        (f"accepted, {CALLERS} callers, while installing", rates.many_callers),
+        ("accepted and brought to ok", rates.settled),
     )
-    print(
-        f"accepted, {CALLERS} callers                    {rates.many_callers:10.0f} /s  {rates.many_callers / rates.raw:6.2f}×"
-    )
-    print(f"accepted and brought to ok (3 workloads) {rates.settled:9.0f} /s")
+    for name, rate in rows:
+        print(f"  {name:44} {rate:8.0f} /s  {rate / rates.raw:6.3f} of raw")
 
 
 if __name__ == "__main__":

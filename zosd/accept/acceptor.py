@@ -27,7 +27,7 @@ from gridtypes import (
     WorkloadType,
 )
 from provisioners.protocol import PlacedWorkload, WorkloadError
-from tfchain.errors import ChainUnavailable
+from tfchain import ChainUnavailable
 from zosd.accept import drafts
 from zosd.accept.contract import ContractView, check_contract, not_found
 from zosd.accept.facts import ChainFacts, KeyMissing, Keys

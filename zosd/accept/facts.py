@@ -8,7 +8,7 @@ from typing import Protocol
 
 from gridtypes import ContractId, Deployment, TwinId
 from provisioners.protocol import ReservedIp
-from tfchain.errors import ChainUnavailable
+from tfchain import ChainUnavailable
 from zosd.accept.contract import ContractView
 from zosd.journal.changes import Change, PutNote
 from zosd.journal.ledger import Ledger

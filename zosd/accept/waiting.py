@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Callable
 import structlog
 
 from gridtypes import Deployment, NodeId, WorkloadType
-from tfchain.errors import ChainUnavailable
+from tfchain import ChainUnavailable
 from zosd.accept import drafts
 from zosd.accept.contract import check_contract, not_found
 from zosd.accept.facts import ChainFacts

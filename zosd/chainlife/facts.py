@@ -4,19 +4,16 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Sequence
-from typing import TYPE_CHECKING, TypeVar
+from typing import TypeVar
 
 import structlog
 
 from gridtypes import ContractId, TwinId
 from provisioners.protocol import ReservedIp
-from tfchain.errors import ChainUnavailable, NotFound
+from tfchain import Chain, ChainUnavailable, NotFound
 from tfchain.models import Contract, NodeContract
 from tfchain.models import ContractState as ChainState
 from zosd.accept.contract import ContractState, ContractView
-
-if TYPE_CHECKING:
-    from tfchain import Chain
 
 T = TypeVar("T")
 

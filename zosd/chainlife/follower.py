@@ -9,12 +9,11 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import Awaitable, Callable
-from typing import TYPE_CHECKING
 
 import structlog
 
 from gridtypes import ContractId, NodeId
-from tfchain.errors import ChainError, ChainUnavailable
+from tfchain import Chain, ChainError, ChainUnavailable
 from tfchain.grid_events import (
     ContractGracePeriodEnded,
     ContractGracePeriodStarted,
@@ -29,9 +28,6 @@ from zosd.chainlife.orders import Orders
 from zosd.clock import Clock
 from zosd.journal.journal import Journal
 from zosd.journal.records import DeploymentRecord, Key, Phase
-
-if TYPE_CHECKING:
-    from tfchain import Chain
 
 log = structlog.get_logger(__name__)
 

@@ -5,16 +5,13 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 from gridtypes import ContractId
 from provisioners.protocol import ReservedIp
+from tfchain import Chain
 from zosd.accept.facts import ChainFacts, NoChain
 from zosd.chainlife.facts import TfchainFacts
 from zosd.config import ChainSection
-
-if TYPE_CHECKING:
-    from tfchain import Chain
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,8 +27,6 @@ async def open_link(section: ChainSection, stack: AsyncExitStack) -> ChainLink:
     if not section.urls:
         facts = NoChain()
         return ChainLink(None, facts, facts.reserved)
-    from tfchain import Chain  # a node without a chain does without its libraries
-
     chain = await stack.enter_async_context(Chain(section.urls))
     known = TfchainFacts(chain)
     return ChainLink(chain, known, known.reserved)

@@ -7,12 +7,11 @@ change.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import structlog
 
 from gridtypes import Capacity, FarmId, NodeId, TwinId
-from tfchain.errors import ChainError, ChainUnavailable
+from tfchain import Chain, ChainError, ChainUnavailable
 from tfchain.keys import Identity
 from tfchain.models import Interface, Location, Node, Resources
 from zosd.chainlife.registered import Registered
@@ -20,9 +19,6 @@ from zosd.clock import Clock
 from zosd.config import ChainSection, NodeSection
 from zosd.engine.backoff import Backoff
 from zosd.machine import Machine
-
-if TYPE_CHECKING:
-    from tfchain import Chain
 
 log = structlog.get_logger(__name__)
 

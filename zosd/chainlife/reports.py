@@ -5,21 +5,17 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import structlog
 
 from gridtypes import Capacity
-from tfchain.errors import ChainError, ChainUnavailable
+from tfchain import Chain, ChainError, ChainUnavailable
 from tfchain.keys import Identity
 from tfchain.models import ContractResources, Resources
 from zosd.clock import Clock
 from zosd.journal.journal import Journal
 from zosd.journal.records import DeploymentRecord, Key, Phase
 from zosd.traits import traits
-
-if TYPE_CHECKING:
-    from tfchain import Chain
 
 log = structlog.get_logger(__name__)
 

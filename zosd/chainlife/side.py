@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from typing import TYPE_CHECKING
 
 from gridtypes import TwinId
+from tfchain import Chain
 from tfchain.keys import Identity
 from zosd.chainlife.cursor import JournalCursor
 from zosd.chainlife.follower import Follower
@@ -19,9 +19,6 @@ from zosd.config import Config
 from zosd.journal.journal import Journal
 from zosd.journal.records import Key
 from zosd.machine import Machine
-
-if TYPE_CHECKING:
-    from tfchain import Chain
 
 
 class ChainSide:
