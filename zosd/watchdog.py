@@ -34,7 +34,8 @@ class Watchdog:
         old = []
         for record in self._jobs():
             if not self._engine.working_on(record.key):
-                log.warning("job without worker, started anew", deployment=str(record.key))
+                if not self._engine.resting(record.key):
+                    log.warning("job without worker, started anew", deployment=str(record.key))
                 self._engine.wake(record.key)
             if self._age(record) > self._age_limit:
                 old.append(record)

@@ -16,6 +16,8 @@ GOOD_FOR = 600.0
 """Seconds for which a positive answer is remembered."""
 MOST_REMEMBERED = 16384
 TRANSPORT_TRIES = 3
+RETRY_PAUSE = 1.0
+"""Seconds before the second try, twice as long before the next."""
 
 
 class Kyc(Protocol):
@@ -50,7 +52,7 @@ class KycService:
         trouble = ""
         for attempt in range(TRANSPORT_TRIES):
             if attempt:
-                await asyncio.sleep(2.0 ** (attempt - 1))
+                await asyncio.sleep(RETRY_PAUSE * 2.0 ** (attempt - 1))
             try:
                 async with (
                     aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=TIMEOUT)) as session,

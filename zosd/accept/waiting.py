@@ -70,7 +70,18 @@ class Waiting:
                 continue
             reached = await self.round(waiting)
             pause = SHORTEST_PAUSE if reached else min(LONGEST_PAUSE, pause * 2)
-            await self._clock.sleep(pause)
+            await self._sleep(pause)
+
+    async def _sleep(self, seconds: float) -> None:
+        """Until the next round, or until there is news."""
+        sleeping = asyncio.ensure_future(self._clock.sleep(seconds))
+        news = asyncio.ensure_future(self._news.wait())
+        try:
+            await asyncio.wait({sleeping, news}, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            self._news.clear()
+            sleeping.cancel()
+            news.cancel()
 
     async def round(self, waiting: list[Key] | None = None) -> bool:
         """Check each waiting one once.  Returns whether the chain could be reached."""

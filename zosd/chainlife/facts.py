@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Awaitable, Sequence
 from typing import TypeVar
 
@@ -10,7 +11,7 @@ import structlog
 
 from gridtypes import ContractId, TwinId
 from provisioners.protocol import ReservedIp
-from tfchain import Chain, ChainUnavailable, NotFound
+from tfchain import Chain, ChainError, ChainUnavailable, NotFound
 from tfchain.models import Contract, NodeContract
 from tfchain.models import ContractState as ChainState
 from zosd.accept.contract import ContractState, ContractView
@@ -21,6 +22,9 @@ log = structlog.get_logger(__name__)
 
 LIMIT = 10.0
 """Seconds for one look at the chain within a call."""
+LIMIT_WHILE_AWAY = 2.0
+"""The same, shortly after a look that failed: calls that may wait for the chain need not all wait for its time-out."""
+BELIEVED_AWAY = 15.0
 
 _STATES = {
     ChainState.CREATED: ContractState.CREATED,
@@ -32,23 +36,42 @@ _STATES = {
 class TfchainFacts:
     def __init__(self, chain: Chain) -> None:
         self._chain = chain
+        self._away_until = 0.0
+        """Monotonic time up to which the chain is believed to be away."""
 
     async def twin_key(self, twin: TwinId) -> bytes | None:
-        found = await _limited(self._chain.twin(twin))
+        found = await self._limited(self._chain.twin(twin))
         return found.account_id if found else None
 
     async def contract(self, id: ContractId) -> ContractView | None:
-        found = await _limited(self._chain.contract(id))
+        found = await self._limited(self._chain.contract(id))
         return view(found) if found else None
 
     async def find(self, id: ContractId, patience: float) -> ContractView | None:
         try:
-            return view(await _limited(self._chain.find_contract(id, patience), patience + LIMIT))
+            return view(await self._limited(self._chain.find_contract(id, patience), patience + LIMIT))
         except NotFound:
             return None
 
     async def height(self) -> int:
-        return (await _limited(self._chain.head())).number
+        return (await self._limited(self._chain.head())).number
+
+    async def _limited(self, work: Awaitable[T], limit: float = LIMIT) -> T:
+        """Raises ChainUnavailable for everything but an answer and `NotFound`."""
+        if time.monotonic() < self._away_until:
+            limit = min(limit, LIMIT_WHILE_AWAY)
+        try:
+            async with asyncio.timeout(limit):
+                result = await work
+        except NotFound:
+            raise
+        except (TimeoutError, ChainUnavailable, ChainError) as error:
+            self._away_until = time.monotonic() + BELIEVED_AWAY
+            if isinstance(error, ChainUnavailable):
+                raise
+            raise ChainUnavailable(str(error) or f"no answer within {limit:g} s") from error
+        self._away_until = 0.0
+        return result
 
     async def reserved(self, contract: ContractId) -> Sequence[ReservedIp] | None:
         """The addresses that a contract holds; None when there is no such contract."""
@@ -81,11 +104,3 @@ def _addresses(content: NodeContract) -> tuple[ReservedIp, ...]:
             continue
         found.append(ReservedIp(address.interface, address.gateway))
     return tuple(found)
-
-
-async def _limited(work: Awaitable[T], limit: float = LIMIT) -> T:
-    try:
-        async with asyncio.timeout(limit):
-            return await work
-    except TimeoutError:
-        raise ChainUnavailable(f"no answer within {limit:g} s") from None

@@ -13,6 +13,9 @@ from zosd.accept.facts import ChainFacts, NoChain
 from zosd.chainlife.facts import TfchainFacts
 from zosd.config import ChainSection
 
+READ_TIMEOUT = 8.0
+"""Seconds for a read over all endpoints; a little less than what a call waits for it, so that the reason is told."""
+
 
 @dataclass(frozen=True, slots=True)
 class ChainLink:
@@ -27,6 +30,6 @@ async def open_link(section: ChainSection, stack: AsyncExitStack) -> ChainLink:
     if not section.urls:
         facts = NoChain()
         return ChainLink(None, facts, facts.reserved)
-    chain = await stack.enter_async_context(Chain(section.urls))
+    chain = await stack.enter_async_context(Chain(section.urls, timeout=READ_TIMEOUT))
     known = TfchainFacts(chain)
     return ChainLink(chain, known, known.reserved)

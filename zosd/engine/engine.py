@@ -65,6 +65,8 @@ class Engine:
         self._workers: dict[Key, asyncio.Task[None]] = {}
         self._again: set[Key] = set()
         self._alarms: dict[Key, asyncio.Task[None]] = {}
+        self._resting: set[Key] = set()
+        """Not at their goal, and waiting for something else than time."""
         self._unseen: set[WorkloadId] = set()
         self._stopping = False
         self.adopted = asyncio.Event()
@@ -113,6 +115,7 @@ class Engine:
         """Look at a deployment now."""
         if self._stopping:
             return
+        self._resting.discard(key)
         alarm = self._alarms.pop(key, None)
         if alarm is not None and alarm is not asyncio.current_task():
             alarm.cancel()
@@ -170,8 +173,9 @@ class Engine:
         """Whether a worker or an alarm looks after the deployment."""
         return key in self._workers or key in self._alarms
 
-    def live(self, id: WorkloadId) -> bool:
-        return self._eyes.sight(id) is Sight.LIVE
+    def resting(self, key: Key) -> bool:
+        """Whether the deployment waits for another workload; whoever that is wakes it."""
+        return key in self._resting
 
     # -- the worker of one deployment --
 
@@ -280,7 +284,9 @@ class Engine:
             return
         moments = [self._eyes.next_try(workload.id) for workload in record.workloads]
         later = [moment for moment in moments if moment > now]
-        if later:
+        if not later:
+            self._resting.add(record.key)
+        else:
             self._alarms[record.key] = asyncio.create_task(self._alarm(record.key, min(later) - now))
 
     async def _alarm(self, key: Key, seconds: float) -> None:
