@@ -65,8 +65,8 @@ def owner(name: str, uid: int, gid: int) -> tuple[int, int]:
 
 
 def mtime(seconds: float) -> float:
-    """A time that every file system takes."""
-    return min(max(seconds, 0.0), float(MAX_MTIME))
+    """A time that every file system takes; what is no number is the epoch."""
+    return min(seconds, float(MAX_MTIME)) if seconds > 0 else 0.0
 
 
 def attributes(headers: Mapping[str, str]) -> dict[str, bytes]:

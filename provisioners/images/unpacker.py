@@ -179,7 +179,7 @@ def _dress(path: str, member: tarfile.TarInfo) -> None:
     if not member.issym():
         for name, value in attributes(member.pax_headers).items():
             os.setxattr(path, name, value, follow_symlinks=False)
-        mode = stat.S_IMODE(member.mode)
+        mode = member.mode & 0o7777
         os.chmod(path, mode if member.isfile() or member.isdir() else mode & ~_SPECIAL_BITS)
     time = mtime(float(member.mtime))
     os.utime(path, (time, time), follow_symlinks=False)
@@ -203,13 +203,13 @@ def unpack(source: BinaryIO, limits: Limits) -> dict[str, int]:
                 work.add(archive, member)
                 # tarfile remembers every member of a stream
                 archive.members.clear()  # type: ignore[attr-defined]  # typeshed leaves it out
+        work.finish()
         while stream.read(_CHUNK):
             pass  # padding; the decompressor must not die of a closed pipe
     except (tarfile.TarError, EOFError, OverflowError, ValueError, MemoryError, RecursionError) as error:
         raise ArchiveRefused(f"not a readable tar archive ({error or type(error).__name__})") from error
     if work.entries == 0:
         raise ArchiveRefused("the archive is empty")
-    work.finish()
     return {"entries": work.entries, "bytes": counted.taken, "skipped": work.skipped}
 
 

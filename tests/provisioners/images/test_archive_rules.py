@@ -45,7 +45,8 @@ def test_owners_have_32_bits() -> None:
 def test_times_stay_in_what_file_systems_hold() -> None:
     assert mtime(1.5) == 1.5
     assert mtime(-5) == 0
-    assert mtime(1e30) == MAX_MTIME
+    assert mtime(1e30) == mtime(float("inf")) == MAX_MTIME
+    assert mtime(float("nan")) == 0
 
 
 def test_only_attributes_for_the_guest_are_kept() -> None:
