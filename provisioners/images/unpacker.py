@@ -207,7 +207,7 @@ def unpack(source: BinaryIO, limits: Limits) -> dict[str, int]:
         while stream.read(_CHUNK):
             pass  # padding; the decompressor must not die of a closed pipe
     except (tarfile.TarError, EOFError, OverflowError, ValueError, MemoryError, RecursionError) as error:
-        raise ArchiveRefused(f"not a readable tar archive ({error or type(error).__name__})") from error
+        raise ArchiveRefused(f"not a readable tar archive ({str(error) or type(error).__name__})") from error
     if work.entries == 0:
         raise ArchiveRefused("the archive is empty")
     return {"entries": work.entries, "bytes": counted.taken, "skipped": work.skipped}

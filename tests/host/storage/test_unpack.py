@@ -267,6 +267,16 @@ async def test_a_sparse_file_cannot_pretend_to_be_small(target: Path, tmp_path: 
             await unpack_confined(image, target, LIMITS)
 
 
+async def test_a_header_that_wants_all_memory_is_refused(target: Path, tmp_path: Path) -> None:
+    header = tarfile.TarInfo("x")
+    header.type, header.size = tarfile.XHDTYPE, 3 << 30
+    image = tmp_path / "greedy.tar"
+    image.write_bytes(header.tobuf(tarfile.USTAR_FORMAT))
+    os.truncate(image, 4 << 30)
+    with pytest.raises(ImageError, match="MemoryError"):
+        await unpack_confined(image, target, Limits())
+
+
 async def test_too_many_entries_are_refused(archive: ArchiveWriter, target: Path) -> None:
     for number in range(LIMITS.entries + 1):
         archive.add(f"f{number}")
