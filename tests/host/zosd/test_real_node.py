@@ -86,13 +86,28 @@ class RealNode:
         }
         self.write_chain()
 
-    def start(self) -> None:
+    def start(self, **faults: str) -> None:
+        """`faults`: keys of the section `faults`."""
+        given = [f"ZOS_FAULTS_{key.upper()}={value}" for key, value in faults.items()]
         program = [sys.executable, "-m", "tests.host.zosd.program"]
         files = [str(self.folder / "zosd.toml"), str(self.folder / "chain.json")]
         log = (self.folder / "zosd.log").open("ab")
         self.process = subprocess.Popen(
-            self.node.enter("env", f"PYTHONPATH={PROJECT}", *program, *files), stderr=log, cwd=PROJECT
+            self.node.enter("env", f"PYTHONPATH={PROJECT}", *given, *program, *files), stderr=log, cwd=PROJECT
         )
+
+    def leftovers_in_pools(self) -> list[str]:
+        """Disks and root volumes; the pools are mounted in the node's own namespace."""
+        return self.node.sh(
+            f"ls -d {self.run}/pools/*/vdisks/* {self.run}/pools/*/rootfs:*", check=False
+        ).split()
+
+    def died(self) -> bool:
+        return self.process is None or self.process.poll() is not None
+
+    def qemu(self) -> str:
+        """Process id of the first machine, "" when none runs."""
+        return self.node.sh("pgrep -f 'qemu-system-x86_6[4]' | head -1", check=False).strip()
 
     def stop(self, number: signal.Signals = signal.SIGTERM) -> None:
         """End the daemon itself, not the program that entered the namespaces."""
@@ -172,22 +187,58 @@ def wanted(contract: int = 1000) -> Deployment:
     )
 
 
-async def test_life_of_a_deployment(real: RealNode) -> None:
+async def prepared(real: RealNode) -> Bus:
+    """Registered in an earlier life, and a way to call it."""
     key = Identity.load_or_generate(real.folder / "state" / "key")
     journal = Journal(real.folder / "state" / "journal.db")
     await journal.open()
     await journal.commit("x", [PutNote(IDS, json.dumps([NODE, 1, key.public_key.hex()]).encode())])
     await journal.close()
+    return Bus(RedisLink(RedisAddress.parse(real.redis)))
+
+
+async def serving(real: RealNode, bus: Bus) -> None:
+    async def there() -> bool:
+        assert not real.died(), real.log()
+        return bool(await bus.link.command("EXISTS", "msgbus.router.zos"))
+
+    await until(there, 60, real.log)
+
+
+async def states(bus: Bus, contract: int) -> dict[str, str]:
+    shown = await bus.call("zos.deployment.get", {"contract_id": contract})
+    return {one["name"]: one["result"]["state"] for one in shown["workloads"]}
+
+
+async def all_good(real: RealNode, bus: Bus, contract: int) -> None:
+    async def good() -> bool:
+        return set((await states(bus, contract)).values()) == {"ok"}
+
+    deadline = time.monotonic() + 60
+    while not await good():
+        shown = await bus.call("zos.deployment.changes", {"contract_id": contract})
+        assert time.monotonic() < deadline, json.dumps(shown, indent=1) + real.log()
+        await asyncio.sleep(0.3)
+
+
+async def all_gone(real: RealNode, bus: Bus) -> None:
+    """The contract ends while the daemon is down, as the comparison would find it."""
+    real.stop()
+    await _leave(real)
+    await bus.link.command("DEL", "msgbus.router.zos")
     real.start()
-    link = RedisLink(RedisAddress.parse(real.redis))
-    bus = Bus(link)
+    await serving(real, bus)
 
-    async def serving() -> bool:
-        assert real.process is not None
-        assert real.process.poll() is None, real.log()
-        return bool(await link.command("EXISTS", "msgbus.router.zos"))
+    async def gone() -> bool:
+        return await bus.call("zos.deployment.list") == []
 
-    await until(serving, 60, real.log)
+    await until(gone, 60, real.log)
+
+
+async def test_life_of_a_deployment(real: RealNode) -> None:
+    bus = await prepared(real)
+    real.start()
+    await serving(real, bus)
     before = real.links()
     features = await bus.call("zos.system.node_features_get")
     assert {"zmachine", "network", "zmount", "ip"} <= set(features)
@@ -200,20 +251,7 @@ async def test_life_of_a_deployment(real: RealNode) -> None:
     real.sign_up(deploy)
     await bus.call("zos.deployment.deploy", raw=deploy.to_json())
 
-    async def states() -> dict[str, str]:
-        shown = await bus.call("zos.deployment.get", {"contract_id": 1000})
-        return {one["name"]: one["result"]["state"] for one in shown["workloads"]}
-
-    async def good() -> bool:
-        return set((await states()).values()) == {"ok"}
-
-    async def changes() -> str:
-        return json.dumps(await bus.call("zos.deployment.changes", {"contract_id": 1000}), indent=1)
-
-    deadline = time.monotonic() + 90
-    while not await good():
-        assert time.monotonic() < deadline, await changes() + real.log()
-        await asyncio.sleep(0.5)
+    await all_good(real, bus, 1000)
     shown = await bus.call("zos.deployment.get", {"contract_id": 1000})
     results = {one["name"]: one["result"]["data"] for one in shown["workloads"]}
     assert results["ip1"]["ip"] == ADDRESS[0]
@@ -223,35 +261,70 @@ async def test_life_of_a_deployment(real: RealNode) -> None:
     statistics = await bus.call("zos.statistics.get")
     assert statistics["used"]["mru"] == statistics["system"]["mru"] + (256 << 20)
 
-    def qemu() -> str:
-        return real.node.sh("pgrep -f 'qemu-system-x86_6[4]' | head -1", check=False).strip()
-
-    guest = qemu()
+    guest = real.qemu()
     assert guest
     # Killed and started again: the same machine, and no new record.
     count = len(await bus.call("zos.deployment.changes", {"contract_id": 1000}))
     real.stop(signal.SIGKILL)
-    await link.command("DEL", "msgbus.router.zos")
+    await bus.link.command("DEL", "msgbus.router.zos")
     real.start()
-    await until(serving, 60, real.log)
-    await until(good, 30, real.log)
-    assert qemu() == guest
+    await serving(real, bus)
+    await all_good(real, bus, 1000)
+    assert real.qemu() == guest
     assert len(await bus.call("zos.deployment.changes", {"contract_id": 1000})) == count
 
-    # The contract ends: nothing is left.
+    # Stopped in good order it leaves the machine alone, too; when the contract ends nothing is left.
     real.stop()
-    assert qemu() == guest
-    await _leave(real)
+    assert real.qemu() == guest
     real.start()
-    await until(serving, 60, real.log)
-
-    async def gone() -> bool:
-        return await bus.call("zos.deployment.list") == []
-
-    await until(gone, 60, real.log)
-    assert qemu() == ""
+    await all_gone(real, bus)
+    assert real.qemu() == ""
     assert real.links() == before
-    await link.close()
+    await bus.link.close()
+
+
+async def test_killed_in_the_middle_of_an_install_of_each_type(real: RealNode) -> None:
+    bus = await prepared(real)
+    real.start()
+    await serving(real, bus)
+    before = real.links()
+    contract = 1000
+    for type in ("zmount", "network", "ip", "zmachine"):
+        for fault in ({"kill_at": f"{type}.provision.end"}, {"record": f"{real.folder}/points-{type}"}):
+            contract += 1
+            real.stop()
+            await bus.link.command("FLUSHALL")
+            real.start(**fault)
+            await serving(real, bus)
+            deploy = wanted(contract)
+            real.sign_up(deploy)
+            await bus.call("zos.deployment.deploy", raw=deploy.to_json())
+            if "record" in fault:
+                begun = f"{type}.provision.begin"
+                file = Path(fault["record"])
+                await until(_async(lambda f=file, b=begun: b in f.read_text()), 30, real.log)
+                await asyncio.sleep(0.03)
+                real.stop(signal.SIGKILL)
+            else:
+                await until(_async(real.died), 30, real.log)
+            await bus.link.command("FLUSHALL")
+            real.start()
+            await serving(real, bus)
+            await all_good(real, bus, contract)
+            await all_gone(real, bus)
+            assert real.qemu() == "", (type, fault)
+            assert real.links() == before, (type, fault)
+            owners = list((real.folder / "state" / "owners").rglob("*.json"))
+            assert owners == [], (type, fault)
+            assert real.leftovers_in_pools() == []
+    await bus.link.close()
+
+
+def _async(condition: Callable[[], Any]) -> Callable[[], Any]:
+    async def ask() -> Any:
+        return condition()
+
+    return ask
 
 
 async def _leave(real: RealNode) -> None:
