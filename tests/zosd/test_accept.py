@@ -78,6 +78,21 @@ class TestOrderAndTexts:
             text = await refused_body(node, b" " * (MAX_BODY + 1))
             assert text == f"deployment has {MAX_BODY + 1} bytes, the limit is {MAX_BODY}"
 
+    async def test_a_large_body_does_not_hold_up_the_others(self, tmp_path: Path) -> None:
+        async with daemon(tmp_path) as node:
+            filler = ",".join(['{"a":1}'] * 1000)
+            large = deployment(
+                *(raw(f"d{n}", WorkloadType.ZMOUNT, f'{{"size":0,"x":[{filler}]}}') for n in range(50))
+            )
+            task = asyncio.create_task(refused(node, large))
+            longest, last = 0.0, asyncio.get_running_loop().time()
+            while not task.done():
+                await asyncio.sleep(0)
+                now = asyncio.get_running_loop().time()
+                longest, last = max(longest, now - last), now
+            assert await task == "invalid size"
+            assert longest < 0.5
+
     async def test_too_many_workloads(self, tmp_path: Path) -> None:
         async with daemon(tmp_path) as node:
             many = deployment(*(zmount(f"d{n}") for n in range(MAX_WORKLOADS + 1)))

@@ -44,6 +44,8 @@ log = structlog.get_logger(__name__)
 
 MOST_WAITING = 64
 """Deployments of one twin that may wait for the chain (decision 1)."""
+LARGE_BODY = 64 << 10
+"""Bytes from which a body is decoded in a thread: the largest takes more than a second, during which others wait."""
 ANSWER_MARGIN = 2.0
 """Seconds that are kept of a call's lifetime for the commit and the way back."""
 
@@ -152,11 +154,10 @@ class Acceptor:
 
     async def _authentic(self, call: Call) -> tuple[Deployment, Collection[TwinId]]:
         check_size(call.body)
-        try:
-            deployment = Deployment.from_json(call.body)
-            deployment.check()
-        except (DecodeError, InvalidDeployment) as error:
-            raise Refusal(str(error)) from None
+        if len(call.body) < LARGE_BODY:
+            deployment = _decoded(call.body)
+        else:
+            deployment = await asyncio.to_thread(_decoded, call.body)
         check_deployment(deployment, self._node.supported(), self._node.own_addresses())
         self._validate(deployment)
         if deployment.twin_id != call.caller:
@@ -308,3 +309,12 @@ class Acceptor:
             yield
         finally:
             del self._admitting[key]
+
+
+def _decoded(body: bytes) -> Deployment:
+    try:
+        deployment = Deployment.from_json(body)
+        deployment.check()
+    except (DecodeError, InvalidDeployment) as error:
+        raise Refusal(str(error)) from None
+    return deployment
