@@ -388,6 +388,36 @@ class TestRestart:
             assert node.states(key)["vm1"] == "ok"
             assert machines.calls == []
 
+    async def test_a_machine_that_dies_before_its_start_was_written_down_is_shown(
+        self, tmp_path: Path
+    ) -> None:
+        async with daemon(tmp_path) as node:
+            machines = node.scripts[WorkloadType.ZMACHINE]
+            gate = machines.gates["provision"] = asyncio.Event()
+            key = await node.deploy_with_contract(full())
+            await node.until(lambda: bool(machines.calls))
+            record = node.journal.ledger.get(key)
+            assert record is not None
+            await node.engine.reported(record.workloads[0].id, "the machine ended, once")
+            gate.set()
+            await node.until(lambda: node.states(key)["vm1"] == "error")
+            assert node.message(key, "vm1") == "the machine ended, once"
+
+    async def test_two_hundred_deployments_are_adopted_fast(self, tmp_path: Path) -> None:
+        async with daemon(tmp_path) as node:
+            node.node.free_ssd = 1 << 50
+            for contract in range(1, 201):
+                wanted = deployment(network(f"n{contract}"), zmount("d"), contract=contract)
+                node.chain.sign_up(wanted)
+                await node.deploy(wanted)
+            await node.settled(60)
+            chain = node.chain
+        start = asyncio.get_running_loop().time()
+        async with daemon(tmp_path, chain) as node:
+            await asyncio.wait_for(node.engine.adopted.wait(), 10)
+            assert len(node.journal.ledger) == 200
+            assert asyncio.get_running_loop().time() - start < 5
+
     async def test_networks_are_looked_at_again_when_the_ground_under_them_changed(
         self, tmp_path: Path
     ) -> None:

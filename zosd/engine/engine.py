@@ -67,6 +67,9 @@ class Engine:
         self._alarms: dict[Key, asyncio.Task[None]] = {}
         self._resting: set[Key] = set()
         """Not at their goal, and waiting for something else than time."""
+        self._early: dict[WorkloadId, str | None] = {}
+        """Reports of workloads whose act had not come back when they were made."""
+        self._reports: set[asyncio.Task[None]] = set()
         self._unseen: set[WorkloadId] = set()
         self._stopping = False
         self.adopted = asyncio.Event()
@@ -100,7 +103,7 @@ class Engine:
         self._stopping = True
         for alarm in self._alarms.values():
             alarm.cancel()
-        tasks = [*self._workers.values(), *self._alarms.values()]
+        tasks = [*self._workers.values(), *self._alarms.values(), *self._reports]
         await self._orphans.stop()
         if tasks:
             _, late = await asyncio.wait(tasks, timeout=STOP_GRACE)
@@ -142,7 +145,10 @@ class Engine:
         key = Key(id.twin, id.contract)
         async with self._journal.altering(key):
             record = self._workload(key, id)
-            if record is None or record.leaving or self._eyes.sight(id) is not Sight.LIVE:
+            if record is None or record.leaving:
+                return
+            if self._eyes.sight(id) is not Sight.LIVE:
+                self._early[id] = error
                 return
             if record.result.state is ResultState.PAUSED:
                 return
@@ -209,6 +215,7 @@ class Engine:
         if workload is None:
             return
         tried = self._version(workload, step)
+        self._early.pop(workload.id, None)
         result = await self._act(workload, tried, step)
         async with self._journal.altering(key):
             now = self._workload(key, workload.id)
@@ -224,6 +231,11 @@ class Engine:
         await self._journal.commit(name, effect.changes)
         if effect.sight is not None:
             self._eyes.see(workload.id, effect.sight)
+        if effect.sight is Sight.LIVE and workload.id in self._early:
+            # In a task of its own: this one holds the deployment.
+            late = asyncio.create_task(self.reported(workload.id, self._early.pop(workload.id)))
+            self._reports.add(late)
+            late.add_done_callback(self._reports.discard)
         if effect.failures:
             pause = self.settings.backoff.delay(effect.failures, self._clock.jitter())
             self._eyes.wait_until(workload.id, self._clock.monotonic() + pause)
@@ -233,6 +245,7 @@ class Engine:
         self._note_adoption()
         if self._workload(key, workload.id) is None:
             self._eyes.forget(workload.id)
+            self._early.pop(workload.id, None)
         if effect.changes:
             self._changed(key)
         self._wake_neighbours(key, workload)
