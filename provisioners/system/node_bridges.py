@@ -97,9 +97,7 @@ def release_other_public_nic(config: NodeNetworkConfig) -> None:
 def _nic(links: Links, name: str, role: str) -> Link:
     link = links.find(name)
     if link is None:
-        known = ", ".join(
-            sorted(other.name for other in links.all() if other.kind is None and other.name != "lo")
-        )
+        known = ", ".join(sorted(o.name for o in links.all() if o.kind != "bridge" and o.name != "lo"))
         raise LinkError(f"{role} {name} does not exist; the node has: {known or 'no NIC'}")
     return link
 

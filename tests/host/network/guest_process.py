@@ -37,4 +37,5 @@ def main() -> None:
                 continue  # the link on that side is down
 
 
-main()
+if __name__ == "__main__":
+    main()

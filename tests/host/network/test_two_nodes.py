@@ -100,3 +100,31 @@ def test_guests_find_each_other_on_the_planetary_network(nodes: tuple[Node, Node
     finally:
         for guest in made:
             guest.close()
+
+
+def test_updates_and_a_restart_of_the_daemon_lose_no_packet(
+    nodes: tuple[Node, Node], parts: tuple[Part, Part], guests: tuple[Guest, Guest]
+) -> None:
+    (node, _), (part, other) = nodes, parts
+    third = Part(4, 7003, "10.99.0.13")
+    assert guests[0].pings("10.50.3.5")
+    flow = subprocess.Popen(
+        node.enter("ip", "netns", "exec", "guest", "ping", "-i", "0.02", "-c", "250", "-q", "10.50.3.5"),
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    with_third, without = part.data(other, third), part.data(other)
+    for _ in range(3):
+        node.agent.call("update", id=NET, current=without, wanted=with_third)
+        node.agent.call("update", id=NET, current=with_third, wanted=without)
+    node.restart()
+    node.agent.call(
+        "ensure",
+        address={"address": "10.99.0.11/16", "gateway": GATEWAY},
+        exit_address={"address": "10.99.0.101/16", "gateway": GATEWAY},
+        yggdrasil={"peers": ["tcp://10.99.0.102:9943"], "multicast": False},
+    )
+    assert node.agent.call("recover", id=NET, type="network", data=without)
+    node.agent.call("attach", guest="26-1000-vm", network="net", address="10.50.2.5")
+    output = flow.communicate(timeout=30)[0]
+    assert " 0% packet loss" in output, output
