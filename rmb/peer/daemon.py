@@ -13,8 +13,9 @@ from gridtypes import TwinId
 from rmb import queues
 from rmb.pause import Pause
 from rmb.peer import connections
+from rmb.peer.chain_directory import ChainDirectory
 from rmb.peer.config import PeerConfig
-from rmb.peer.directory import DirectoryUnavailable, StaticDirectory, TwinDirectory
+from rmb.peer.directory import CachedDirectory, DirectoryUnavailable, StaticDirectory, TwinDirectory
 from rmb.peer.gatekeeper import Gatekeeper
 from rmb.peer.intake import Intake
 from rmb.peer.listeners import Listeners
@@ -27,6 +28,7 @@ from rmb.peer.server import PeerServer
 from rmb.peer.store import PeerStore
 from rmb.peer.sweeper import sweep
 from rmb.redis_link import RedisAddress, RedisLink
+from tfchain import Chain
 from tfchain.keys import Identity
 
 log = structlog.get_logger("rmb.peer")
@@ -110,5 +112,10 @@ async def _own_twin(directory: TwinDirectory, identity: Identity) -> TwinId:
 
 @asynccontextmanager
 async def _directory(config: PeerConfig) -> AsyncIterator[TwinDirectory]:
-    """The twins of the configuration."""
-    yield StaticDirectory(config.twins.public_keys())
+    """The twins of the configuration, then those of the chain, when one is named."""
+    keys = config.twins.public_keys()
+    if not config.chain.urls:
+        yield StaticDirectory(keys)
+        return
+    async with Chain(config.chain.urls) as chain:
+        yield StaticDirectory(keys, CachedDirectory(ChainDirectory(chain)))
