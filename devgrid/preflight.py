@@ -89,9 +89,9 @@ def _kernel() -> Iterator[Missing]:
         )
         return
     probes: tuple[tuple[str, str], ...] = (
-        ("ip link add a type veth peer name b", "veth"),
-        ("ip link add a type bridge", "bridge"),
-        ("ip tuntap add a mode tap", "tap devices"),
+        ("ip link add name probe0 type veth peer name probe1", "veth"),
+        ("ip link add name probe0 type bridge", "bridge"),
+        ("ip tuntap add name probe0 mode tap", "tap devices"),
         ("nft add table inet probe", "nftables"),
         ("nft add table bridge probe", "nftables for bridges"),
     )

@@ -1,0 +1,80 @@
+"""A machine's serial console over its websocket, in a tunnel where the network asks for one."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+import aiohttp
+
+from client.errors import ClientError
+from client.tunnel import Tunnel
+
+CONNECT_TIMEOUT_S = 15.0
+
+
+@asynccontextmanager
+async def open_console(url: str, tunnel: Tunnel | None) -> AsyncIterator[aiohttp.ClientWebSocketResponse]:
+    """The websocket of the console at `host:port`.  Raises ClientError."""
+    connector = None
+    if tunnel is not None:
+        host, _, port = url.rpartition(":")
+
+        def connect() -> socket.socket:
+            return socket.create_connection((host, int(port)), CONNECT_TIMEOUT_S)
+
+        try:
+            made = await tunnel.run(connect)
+        except OSError as problem:
+            raise ClientError(f"console {url} does not answer through the tunnel: {problem}") from problem
+        connector = _One(made)
+    session = aiohttp.ClientSession(connector=connector)
+    try:
+        async with session.ws_connect(f"ws://{url}/ws", max_msg_size=1 << 20) as connection:
+            yield connection
+    except (aiohttp.ClientError, OSError) as problem:
+        raise ClientError(f"console {url} cannot be reached: {problem}") from problem
+    finally:
+        await session.close()
+
+
+class _One(aiohttp.TCPConnector):
+    """A connector that uses one socket, made elsewhere."""
+
+    def __init__(self, made: socket.socket) -> None:
+        super().__init__()
+        made.setblocking(False)
+        self._made = made
+
+    async def _create_direct_connection(self, req: Any, *arguments: Any, **more: Any) -> Any:
+        loop = asyncio.get_running_loop()
+        transport, protocol = await loop.create_connection(self._factory, sock=self._made)
+        return transport, protocol
+
+
+async def talk(connection: aiohttp.ClientWebSocketResponse, command: str, *, limit: float = 15.0) -> str:
+    """Type a line into a console that shows a shell, and return what it prints up to the marker after it.
+
+    Raises ClientError when the marker does not come in time.
+    """
+    import secrets
+
+    marker = f"done{secrets.token_hex(4)}"
+    await connection.send_str(f"{command}; echo {marker[:4]}''{marker[4:]} $?\n")
+    seen = ""
+    try:
+        async with asyncio.timeout(limit):
+            async for message in connection:
+                seen += (
+                    message.data.decode(errors="replace") if isinstance(message.data, bytes) else message.data
+                )
+                if marker in seen and "\n" in seen.partition(marker)[2]:
+                    return seen.partition(marker)[0]
+    except TimeoutError:
+        pass
+    raise ClientError(
+        f"the console did not finish {command!r} within {limit:.0f} s; it showed: {seen[-300:]!r}"
+    )

@@ -1,0 +1,180 @@
+"""Call a node's commands.  Named as the Go client names them, in snake case."""
+
+from __future__ import annotations
+
+import json
+from typing import Any, Protocol
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from gridtypes import ContractId, Deployment, TwinId, Workload
+
+DEFAULT_TIMEOUT = 30.0
+"""Seconds."""
+
+
+class Bus(Protocol):
+    """What a `rmb.Client` offers here."""
+
+    async def call(self, twin: TwinId, command: str, payload: Any = None, timeout: float = 30.0) -> Any: ...
+
+
+class _Answer(BaseModel):
+    """Base of answers: frozen, and unknown keys of newer nodes are ignored."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+
+class Amounts(_Answer):
+    """Capacity: processors, bytes of SSD, HDD and memory, number of public IPv4 addresses."""
+
+    cru: int = 0
+    sru: int = 0
+    hru: int = 0
+    mru: int = 0
+    ipv4u: int = 0
+
+
+class Users(_Answer):
+    deployments: int = 0
+    workloads: int = 0
+    last_deployment_timestamp: int = 0
+
+
+class Counters(_Answer):
+    """`zos.statistics.get`: what the node has, what is taken (with the system's own share), and by how many."""
+
+    total: Amounts = Amounts()
+    used: Amounts = Amounts()
+    system: Amounts = Amounts()
+    users: Users = Users()
+    open_connections: int = 0
+
+    @property
+    def free(self) -> Amounts:
+        """What is left; never below zero.  Processors may be promised more than once and are shown whole."""
+        return Amounts(
+            cru=self.total.cru,
+            sru=max(0, self.total.sru - self.used.sru),
+            hru=max(0, self.total.hru - self.used.hru),
+            mru=max(0, self.total.mru - self.used.mru),
+        )
+
+
+class Pool(_Answer):
+    """A disk of the node: `type` is `ssd` or `hdd`, sizes in bytes."""
+
+    name: str
+    type: str
+    size: int
+    used: int
+
+
+class Version(_Answer):
+    zos: str = ""
+    zinit: str = ""
+
+
+class NodePublicConfig(_Answer):
+    """Addresses are in CIDR form; absent ones are empty."""
+
+    type: str = ""
+    ipv4: str = ""
+    gw4: str = ""
+    ipv6: str = ""
+    gw6: str = ""
+    domain: str = ""
+
+
+class Interfaces(BaseModel):
+    """Addresses without prefix, by interface."""
+
+    model_config = ConfigDict(frozen=True, extra="allow")
+
+    zos: list[str] = Field(default_factory=list)
+    ygg: list[str] = Field(default_factory=list)
+
+
+class NodeClient:
+    """The node whose twin is `twin`, over the bus.
+
+    Every call raises what `rmb.Client.call` raises; a refusal of the node is `rmb.RemoteError` with its text.
+    """
+
+    def __init__(self, twin: TwinId | int, bus: Bus) -> None:
+        self.twin = TwinId(twin)
+        self._bus = bus
+
+    async def deployment_deploy(self, deployment: Deployment, timeout: float = DEFAULT_TIMEOUT) -> None:
+        """Returns when the node has accepted and stored it; results are in `deployment_changes`."""
+        await self._call("deployment.deploy", deployment.to_json(), timeout)
+
+    async def deployment_update(self, deployment: Deployment, timeout: float = DEFAULT_TIMEOUT) -> None:
+        """The next version; its hash has to be in the contract already."""
+        await self._call("deployment.update", deployment.to_json(), timeout)
+
+    async def deployment_get(
+        self, contract: ContractId | int, timeout: float = DEFAULT_TIMEOUT
+    ) -> Deployment:
+        """The deployment with the latest result of each active workload."""
+        answer = await self._call("deployment.get", {"contract_id": contract}, timeout)
+        return Deployment.from_json(json.dumps(answer))
+
+    async def deployment_list(self, timeout: float = DEFAULT_TIMEOUT) -> list[Deployment]:
+        """The caller's own active deployments on the node."""
+        answer = await self._call("deployment.list", None, timeout)
+        return [Deployment.from_json(json.dumps(each)) for each in answer or ()]
+
+    async def deployment_changes(
+        self, contract: ContractId | int, timeout: float = DEFAULT_TIMEOUT
+    ) -> list[Workload]:
+        """Every result that any workload of the deployment ever had, oldest first."""
+        answer = await self._call("deployment.changes", {"contract_id": contract}, timeout)
+        return [Workload.from_json(json.dumps(each)) for each in answer or ()]
+
+    async def deployment_delete(self, contract: ContractId | int, timeout: float = DEFAULT_TIMEOUT) -> None:
+        """Always refused by nodes: a deployment ends with its contract."""
+        await self._call("deployment.delete", {"contract_id": contract}, timeout)
+
+    async def counters(self, timeout: float = DEFAULT_TIMEOUT) -> Counters:
+        """Capacity and use (`zos.statistics.get`)."""
+        return Counters.model_validate(await self._call("statistics.get", None, timeout))
+
+    async def pools(self, timeout: float = DEFAULT_TIMEOUT) -> list[Pool]:
+        return [Pool.model_validate(each) for each in await self._call("storage.pools", None, timeout) or ()]
+
+    async def network_list_wg_ports(self, timeout: float = DEFAULT_TIMEOUT) -> list[int]:
+        """UDP ports that are taken."""
+        return [int(port) for port in await self._call("network.list_wg_ports", None, timeout) or ()]
+
+    async def network_list_interfaces(self, timeout: float = DEFAULT_TIMEOUT) -> Interfaces:
+        return Interfaces.model_validate(await self._call("network.interfaces", None, timeout))
+
+    async def network_get_public_config(self, timeout: float = DEFAULT_TIMEOUT) -> NodePublicConfig:
+        """Raises rmb.RemoteError on a node without public configuration."""
+        return NodePublicConfig.model_validate(await self._call("network.public_config_get", None, timeout))
+
+    async def has_public_ipv6(self, timeout: float = DEFAULT_TIMEOUT) -> bool:
+        return bool(await self._call("network.has_ipv6", None, timeout))
+
+    async def network_list_public_ips(self, timeout: float = DEFAULT_TIMEOUT) -> list[str]:
+        """Public addresses in use on the node, everybody's, in CIDR form."""
+        return list(await self._call("network.list_public_ips", None, timeout) or ())
+
+    async def network_list_private_ips(self, network: str, timeout: float = DEFAULT_TIMEOUT) -> list[str]:
+        """Addresses in use in the caller's network of that name."""
+        return list(await self._call("network.list_private_ips", {"network_name": network}, timeout) or ())
+
+    async def system_version(self, timeout: float = DEFAULT_TIMEOUT) -> Version:
+        return Version.model_validate(await self._call("system.version", None, timeout))
+
+    async def system_hypervisor(self, timeout: float = DEFAULT_TIMEOUT) -> str:
+        """Empty on bare metal."""
+        return str(await self._call("system.hypervisor", None, timeout) or "")
+
+    async def system_get_node_features(self, timeout: float = DEFAULT_TIMEOUT) -> list[str]:
+        """Workload types and abilities of the node."""
+        return list(await self._call("system.node_features_get", None, timeout) or ())
+
+    async def _call(self, command: str, payload: Any, timeout: float) -> Any:
+        return await self._bus.call(self.twin, f"zos.{command}", payload, timeout)

@@ -1,0 +1,147 @@
+"""What `zos` shows on a terminal: tables, and a live view while something is deployed."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from types import TracebackType
+
+from rich.console import Console
+from rich.live import Live
+from rich.spinner import Spinner
+from rich.table import Table
+
+from client.grid_client import Event, NodeSummary, Placed
+from gridtypes import GIB, ResultState, Workload
+from gridtypes.results import PublicIPResult, ZMachineResult
+
+out = Console()
+err = Console(stderr=True)
+
+COLOURS = {
+    "ok": "green",
+    "error": "red",
+    "init": "yellow",
+    "unchanged": "yellow",
+    "paused": "blue",
+    "deleted": "dim",
+}
+
+
+class LiveView:
+    """One line for each workload while a deployment goes on, on standard error."""
+
+    def __init__(self) -> None:
+        self._notes: list[str] = []
+        self._rows: dict[tuple[int, str], tuple[str, str]] = {}
+        self._live = Live(self._render(), console=err, refresh_per_second=8, transient=not err.is_terminal)
+
+    def report(self, event: Event) -> None:
+        if event.kind == "contract":
+            self._notes.append(f"contract [bold]{event.contract}[/] on node {event.node}, hash {event.hash}")
+        elif event.kind == "accepted":
+            self._notes.append(f"node {event.node} accepted contract {event.contract}")
+        elif event.kind == "cancelled":
+            self._notes.append(f"contract {event.contract} cancelled")
+        elif event.kind == "workload":
+            self._rows[event.node, event.workload] = (event.state, event.message)
+        self._live.update(self._render())
+
+    def __enter__(self) -> LiveView:
+        self._live.__enter__()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._live.__exit__(kind, error, trace)
+
+    def _render(self) -> Table:
+        table = Table(box=None, show_header=False, pad_edge=False)
+        table.add_column(width=2)
+        table.add_column()
+        for note in self._notes:
+            table.add_row("·", note)
+        for (node, name), (state, message) in sorted(self._rows.items()):
+            mark = Spinner("dots") if state == "init" else "[green]✓[/]" if state == "ok" else "[red]✗[/]"
+            colour = COLOURS.get(state, "white")
+            table.add_row(mark, f"{name} on node {node}  [{colour}]{state}[/]  [dim]{message}[/]")
+        return table
+
+
+def show_nodes(nodes: Sequence[NodeSummary]) -> None:
+    table = Table(box=None, pad_edge=False)
+    for column in (
+        "node",
+        "twin",
+        "farm",
+        "up",
+        "version",
+        "cpu",
+        "memory",
+        "ssd",
+        "hdd",
+        "country",
+        "features",
+    ):
+        table.add_column(column)
+    for summary in nodes:
+        node = summary.node
+        table.add_row(
+            str(node.id), str(node.twin_id), str(node.farm_id),
+            "[green]yes[/]" if summary.is_up else "[red]no[/]",
+            summary.version or "–",
+            str(node.resources.cru),
+            _gib(node.resources.mru), _gib(node.resources.sru), _gib(node.resources.hru),
+            node.location.country,
+            " ".join(summary.features),
+        )  # fmt: skip
+    out.print(table)
+
+
+def show_placed(found: Sequence[Placed], *, workloads: bool) -> None:
+    """Deployments, with their workloads where asked."""
+    for placed in found:
+        state = "" if placed.state == "Created" else f" [yellow]{placed.state}[/]"
+        out.print(f"[bold]{placed.name or '–'}[/]  contract {placed.contract} on node {placed.node}{state}")
+        if placed.deployment is None:
+            out.print(f"  [red]{placed.problem}[/]")
+        elif workloads:
+            out.print(_workloads(placed.deployment.workloads))
+        else:
+            names = ", ".join(f"{one.name} ({one.result.state.value})" for one in placed.deployment.workloads)
+            out.print(f"  {names}")
+
+
+def show_change(placed: Placed, workload: Workload) -> None:
+    state = workload.result.state.value or "init"
+    colour = COLOURS.get(state, "white")
+    out.print(
+        f"{placed.contract}  {workload.type.value:12} {workload.name:16} version {workload.version}  "
+        f"[{colour}]{state}[/]  [dim]{workload.result.message}[/]"
+    )
+
+
+def _workloads(workloads: Sequence[Workload]) -> Table:
+    table = Table(box=None, pad_edge=True)
+    for column in ("workload", "type", "state", "result"):
+        table.add_column(column, overflow="fold")
+    for workload in workloads:
+        state = workload.result.state
+        colour = COLOURS.get(state.value, "white")
+        detail = workload.result.message if state is ResultState.ERROR else _detail(workload)
+        table.add_row(workload.name, workload.type.value, f"[{colour}]{state.value or 'init'}[/]", detail)
+    return table
+
+
+def _detail(workload: Workload) -> str:
+    result = workload.load_result()
+    if isinstance(result, ZMachineResult):
+        parts = {"ip": result.ip, "planetary": result.planetary_ip, "console": result.console_url}
+        return "  ".join(f"{name} {value}" for name, value in parts.items() if value)
+    if isinstance(result, PublicIPResult):
+        return "  ".join(text for text in (result.ip, result.ip6) if text)
+    return workload.result.message
+
+
+def _gib(amount: int) -> str:
+    return f"{amount / GIB:.0f} GiB"
