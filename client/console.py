@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import secrets
 import socket
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -56,25 +57,22 @@ class _One(aiohttp.TCPConnector):
 
 
 async def talk(connection: aiohttp.ClientWebSocketResponse, command: str, *, limit: float = 15.0) -> str:
-    """Type a line into a console that shows a shell, and return what it prints up to the marker after it.
+    """Type a line into a console that shows a shell, and return what it printed.
 
-    Raises ClientError when the marker does not come in time.
+    The console echoes what is typed and wraps it, so the output stands between two marks that the shell puts
+    together.  Raises ClientError when the second does not come in time.
     """
-    import secrets
-
-    marker = f"done{secrets.token_hex(4)}"
-    await connection.send_str(f"{command}; echo {marker[:4]}''{marker[4:]} $?\n")
+    mark = secrets.token_hex(4)
+    await connection.send_str(f"echo begin''{mark}; {command}; echo end''{mark}\n")
     seen = ""
     try:
         async with asyncio.timeout(limit):
             async for message in connection:
-                seen += (
-                    message.data.decode(errors="replace") if isinstance(message.data, bytes) else message.data
-                )
-                if marker in seen and "\n" in seen.partition(marker)[2]:
-                    return seen.partition(marker)[0]
+                data = message.data
+                seen += data.decode(errors="replace") if isinstance(data, bytes) else str(data)
+                if f"end{mark}" in seen:
+                    body = seen.partition(f"begin{mark}")[2].partition(f"end{mark}")[0]
+                    return body.replace("\r", "").strip("\n")
     except TimeoutError:
         pass
-    raise ClientError(
-        f"the console did not finish {command!r} within {limit:.0f} s; it showed: {seen[-300:]!r}"
-    )
+    raise ClientError(f"the console did not finish {command!r} within {limit:.0f} s; it showed: {seen[-300:]!r}")
