@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import errno
 import socket
+import time
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv4Interface, IPv6Address, IPv6Interface, ip_interface
@@ -283,12 +284,19 @@ class Links:
             if error.code != errno.ENODEV:
                 raise
 
+    def wait_gone(self, names: Iterable[str], timeout: float) -> None:
+        """Wait for links that vanish with the namespace of their peer, and delete those that do not.
+
+        The kernel takes a namespace apart in the background; to delete the links beside it costs twice the time.
+        """
+        deadline = time.monotonic() + timeout
+        for name in names:
+            while self.find(name) is not None and time.monotonic() < deadline:
+                time.sleep(0.002)
+            self.delete(name)
+
     def _address_messages(self, link: Link) -> list[Any]:
-        return [
-            message
-            for family in (socket.AF_INET, socket.AF_INET6)
-            for message in self._netlink.get_addr(family=family, index=link.index)
-        ]
+        return list(self._netlink.get_addr(family=socket.AF_UNSPEC, index=link.index))
 
 
 def _interface(message: Any) -> Interface:

@@ -114,8 +114,8 @@ def processes_in(inode: int) -> list[int]:
     return found
 
 
-def end(pid: int) -> None:
-    """End a process: ask, wait up to 5 s, then kill.  Safe when it is gone.
+def end(pid: int, *, gently: bool = True) -> None:
+    """End a process: ask, wait up to 5 s, then kill; or kill at once.  Safe when it is gone.
 
     The pidfd makes sure that the process that is signalled is the one that was found.
     """
@@ -124,7 +124,7 @@ def end(pid: int) -> None:
     except ProcessLookupError:
         return
     try:
-        for number in (signal.SIGTERM, signal.SIGKILL):
+        for number in (signal.SIGTERM, signal.SIGKILL) if gently else (signal.SIGKILL,):
             with contextlib.suppress(ProcessLookupError):
                 signal.pidfd_send_signal(descriptor, number)
             if _ended(descriptor, _END_LIMIT):

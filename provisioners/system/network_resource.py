@@ -34,6 +34,8 @@ from provisioners.system.wireguard_config import WireGuardConfig
 NDMZ_BRIDGE = "br-ndmz"
 NDMZ_GATEWAY = IPv4Address("100.127.0.1")
 NDMZ_GATEWAY6 = IPv6Address("fe80::1")
+_TEARDOWN_LIMIT = 2.0
+"""Seconds that the kernel gets to take a namespace's links away by itself."""
 _ROUTES = {"ipv4/ip_forward": "1", "ipv6/conf/all/forwarding": "1", "ipv4/conf/all/send_redirects": "0"}
 
 
@@ -119,14 +121,17 @@ def ensure(wanted: NetworkResource, *, log: Path, before: WireGuardConfig | None
 def delete(netid: str) -> None:
     """Remove everything that carries the network's id.  Safe to repeat, also when half of it is missing."""
     home = namespace(netid)
-    wireguard.remove(tunnel(netid))
-    if netns.exists(home):
+    held = netns.exists(home)
+    if held:
         for pid in netns_program.processes_in(netns.inode(home)):
             netns_program.end(pid)  # a process would keep the namespace, and its links, alive
     netns.delete(home)
     with open_links(None) as outside:
-        for name in (link_name("h-", netid), link_name("d-", netid), bridge(netid), tunnel(netid)):
+        for name in (bridge(netid), tunnel(netid)):
             outside.delete(name)
+        ports = (link_name("h-", netid), link_name("d-", netid))
+        outside.wait_gone(ports, _TEARDOWN_LIMIT if held else 0)
+    wireguard.remove(tunnel(netid))  # by now it has mostly gone with its link
 
 
 def delete_with_guests(netid: str) -> None:

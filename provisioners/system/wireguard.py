@@ -136,7 +136,7 @@ def remove(name: str) -> None:
     """End the link's wireguard-go, if it has one, and take its control socket away.  Safe to repeat."""
     pid = _process(name)
     if pid is not None:
-        netns_program.end(pid)
+        netns_program.end(pid, gently=False)  # it keeps nothing, and takes long to say good-bye
     (CONTROL / f"{name}.sock").unlink(missing_ok=True)
 
 
