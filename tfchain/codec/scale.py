@@ -35,7 +35,8 @@ class Reader:
         """A little-endian unsigned integer of `width` bytes."""
         return int.from_bytes(self.take(width), "little")
 
-    def int(self, width: int) -> int:
+    def signed(self, width: int) -> int:
+        """A little-endian signed integer of `width` bytes."""
         return int.from_bytes(self.take(width), "little", signed=True)
 
     def compact(self) -> int:

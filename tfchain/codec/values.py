@@ -342,7 +342,7 @@ def _primitive_decoder(name: str) -> _Decoder:
         return lambda reader, depth: reader.text()
     width = _width(name)
     if name.startswith("i"):
-        return lambda reader, depth: reader.int(width)
+        return lambda reader, depth: reader.signed(width)
     return lambda reader, depth: reader.uint(width)
 
 
@@ -360,5 +360,5 @@ def _primitive_encoder(name: str) -> _Encoder:
         return lambda value: blob(value.encode())
     width = _width(name)
     if name.startswith("i"):
-        return lambda value: value.to_bytes(width, "little", signed=True)  # type: ignore[no-any-return]
+        return lambda value: value.to_bytes(width, "little", signed=True)
     return lambda value: uint(value, width)

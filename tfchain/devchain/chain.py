@@ -197,7 +197,7 @@ class DevChain:
         ]
         for transaction in built.skipped:
             if (dropped := self.pool.remove(transaction)) is not None:
-                dropped.tell("invalid")
+                dropped.tell("dropped")  # some clients wait for ever on "invalid"
         for account in {transaction.account for transaction in transactions}:
             for outdated in self.pool.drop_outdated(account, self.nonce_of(account)):
                 outdated.tell("dropped")

@@ -16,6 +16,7 @@ from tfchain.devchain.fees import fee_of
 from tfchain.devchain.interface import Call, Interface
 from tfchain.devchain.pallets import funds
 from tfchain.devchain.pallets.contracts import billing
+from tfchain.devchain.pallets.contracts.store import contract
 from tfchain.devchain.state import Changes, Layer, ReadableState
 from tfchain.devchain.storage import DefaultMap, DefaultValue
 
@@ -201,6 +202,6 @@ def _bill(ctx: Context) -> None:
     for contract_id in billing.due_in_block(ctx):
         try:
             with ctx.transaction():
-                billing.bill(ctx, billing.contract(ctx, contract_id))
+                billing.bill(ctx, contract(ctx, contract_id))
         except DispatchFailure:
             continue

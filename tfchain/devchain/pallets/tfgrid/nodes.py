@@ -6,8 +6,8 @@ from dataclasses import replace
 
 from tfchain.devchain.calls import Handler
 from tfchain.devchain.context import Context
-from tfchain.devchain.dispatch import Pays
-from tfchain.devchain.pallets.contracts import node_removal
+from tfchain.devchain.dispatch import BadOrigin, Pays
+from tfchain.devchain.pallets.contracts.node_removal import end_contracts, has_contracts, node_came_up
 from tfchain.devchain.pallets.tfgrid import farming, validation
 from tfchain.devchain.pallets.tfgrid.store import (
     CERTIFIERS,
@@ -156,7 +156,7 @@ def change_power_state(ctx: Context, power_state: str) -> Pays:
             {"farm_id": reporter.farm_id, "node_id": reporter.id, "power_state": state},
         )
         if state == "Up":
-            node_removal.node_came_up(ctx, reporter.id)
+            node_came_up(ctx, reporter.id)
     return Pays.NO
 
 
@@ -166,7 +166,7 @@ def change_power_target(ctx: Context, node_id: int, power_target: str) -> None:
     target = node(ctx, node_id)
     if farm(ctx, target.farm_id).twin_id != twin:
         raise error("UnauthorizedToChangePowerTarget")
-    if power_target == "Down" and node_removal.has_contracts(ctx, node_id):
+    if power_target == "Down" and has_contracts(ctx, node_id):
         raise error("NodeHasActiveContracts")
     NODE_POWER.put(ctx, node_id, replace(NODE_POWER.get(ctx, node_id), target=power_target))
     ctx.deposit(
@@ -198,7 +198,7 @@ def delete_node_farm(ctx: Context, node_id: int) -> None:
 def set_node_certification(ctx: Context, node_id: int, node_certification: str) -> None:
     try:
         ctx.require_root_or_council()
-    except Exception as refusal:
+    except BadOrigin as refusal:
         if ctx.signer() not in (CERTIFIERS.get(ctx) or []):
             raise error("NotAllowedToCertifyNode") from refusal
     changed = replace(node(ctx, node_id), certification=node_certification)
@@ -235,7 +235,7 @@ def _leave_farm(ctx: Context, leaving: Node) -> None:
 
 
 def _remove(ctx: Context, leaving: Node) -> None:
-    node_removal.end_contracts(ctx, leaving.id)
+    end_contracts(ctx, leaving.id)
     _leave_farm(ctx, leaving)
     NODES.delete(ctx, leaving.id)
     ctx.deposit(PALLET, "NodeDeleted", leaving.id)
