@@ -5,11 +5,22 @@ Texts are strings, other bytes `0x…`, account ids addresses; byte arrays are a
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 from tfchain.codec.address import decode_address, encode_address
 from tfchain.codec.metadata import Metadata
-from tfchain.codec.types import Array, Compact, Composite, Field, Primitive, Sequence, Tuple, Variant
+from tfchain.codec.types import (
+    Array,
+    Compact,
+    Composite,
+    Field,
+    Primitive,
+    Registry,
+    Sequence,
+    Tuple,
+    Variant,
+)
 from tfchain.codec.values import Codec
 
 _U8 = Primitive("u8")
@@ -17,8 +28,9 @@ _U8 = Primitive("u8")
 
 class Plain:
     def __init__(self, metadata: Metadata) -> None:
-        self.registry = metadata.registry
-        self.codec = Codec(metadata.registry)
+        # Without our bounds, as clients encode that know the metadata only.
+        self.registry = Registry(tuple(replace(portable, bound=None) for portable in metadata.registry))
+        self.codec = Codec(self.registry)
 
     def decode(self, type_id: int, data: bytes) -> Any:
         return self.show(type_id, self.codec.decode(type_id, data))
