@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Final
 
 from gridtypes.kinds import U64
-from gridtypes.record import Record, member
+from gridtypes.record import Record, member, record
 
 KIB: Final = 1 << 10
 MIB: Final = 1 << 20
@@ -16,7 +15,7 @@ TIB: Final = 1 << 40
 _WRAP = 1 << 64
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Capacity(Record):
     """Resources; sums wrap at 64 bits as they do on every node."""
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Self
 
 from gridtypes.capacity import Capacity
@@ -17,7 +17,7 @@ from gridtypes.errors import (
 from gridtypes.hex_text import parse_hex
 from gridtypes.ids import ContractId, TwinId, WorkloadId, check_name
 from gridtypes.kinds import TEXT, TIMESTAMP, U32, U64, ListOf
-from gridtypes.record import NestedRecord, Record, member
+from gridtypes.record import NestedRecord, Record, member, record
 from gridtypes.result import ResultState
 from gridtypes.signature import (
     SignatureRequirement,
@@ -32,7 +32,7 @@ from gridtypes.workload_type import WorkloadType
 HASH_LENGTH = 16
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Deployment(Record):
     """What a twin asks of a node, signed, and bound to a contract by its hash."""
 

@@ -184,7 +184,9 @@ def _unescape_host(host: bytes, *, zone: bool = False) -> bytes:
             value = _check_escape(host, at)
             percent = host[at : at + 3] == b"%25"
             if zone:
-                allowed = percent or value == 0x20 or value < 0x80 and bool(_HOST_BYTE.match(bytes([value])))
+                allowed = (
+                    percent or value == 0x20 or (value < 0x80 and bool(_HOST_BYTE.match(bytes([value]))))
+                )
             else:
                 allowed = percent or value >= 0x80
             if not allowed:

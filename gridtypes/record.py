@@ -1,25 +1,31 @@
 """Frozen models whose JSON form and challenge are described by their fields.
 
-A model is a frozen dataclass derived from `Record`.  Its fields stand in encoding order, each made by `member`,
-which names its kind; `HASHED` names the fields of the challenge in the order of the challenge where that differs.
+A model derives from `Record` and is decorated with `record`.  Its fields stand in encoding order, each made by
+`member`, which names its kind; `HASHED` names the fields of the challenge, in its order, where that differs.
 """
 
 from __future__ import annotations
 
 import dataclasses
 from dataclasses import dataclass
-from functools import lru_cache
-from typing import Any, ClassVar, Self, TypeVar, cast
+from functools import cache
+from typing import Any, ClassVar, Self, TypeVar, cast, dataclass_transform
 
 from gridtypes.json_text import Node, Shape
 from gridtypes.kinds import Kind, Reader, decode
 
-R = TypeVar("R", bound="Record")
+C = TypeVar("C")
 
 
 def member(kind: Kind[Any], key: str | None = None, *, omit_empty: bool = False) -> Any:
     """A field of a record; `key` when its JSON name differs, `omit_empty` when Go leaves an empty value out."""
     return dataclasses.field(default=kind.zero, metadata={"member": (kind, key, omit_empty)})
+
+
+@dataclass_transform(frozen_default=True)
+def record(model: type[C]) -> type[C]:
+    """Make a class a frozen dataclass with slots."""
+    return dataclass(frozen=True, slots=True)(model)
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +47,7 @@ class Record:
     """Fields in the challenge, in order; None for all fields in the order of their declaration."""
 
     def __post_init__(self) -> None:
-        for field in layout(type(self)).members:
+        for field in _layout_of(self).members:
             try:
                 value = field.kind.take(getattr(self, field.name))
             except (TypeError, ValueError) as error:
@@ -51,12 +57,13 @@ class Record:
     @classmethod
     def from_json(cls, raw: bytes | str) -> Self:
         """Decode as Go's `encoding/json` does.  Raises DecodeError naming JSON path and value."""
-        return decode(NestedRecord(cls), as_bytes(raw))
+        model: Self = decode(NestedRecord(cls), as_bytes(raw))
+        return model
 
     def to_json(self) -> bytes:
         """Go's encoding, byte for byte."""
         parts = []
-        for field in layout(type(self)).members:
+        for field in _layout_of(self).members:
             value = getattr(self, field.name)
             if field.omit_empty and (value is None or value == ()):
                 continue
@@ -65,9 +72,7 @@ class Record:
 
     def challenge(self) -> bytes:
         """What is signed of it: the texts of its hashed fields, one after another with nothing between them."""
-        return b"".join(
-            field.kind.challenge(getattr(self, field.name)) for field in layout(type(self)).hashed
-        )
+        return b"".join(field.kind.challenge(getattr(self, field.name)) for field in _layout_of(self).hashed)
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,16 +85,22 @@ class Layout:
     """By folded key."""
 
 
-@lru_cache(maxsize=None)
-def layout(model: type[Record]) -> Layout:
+@cache
+def layout(model: type[Any]) -> Layout:
+    """Of a class made by `record`."""
     members = []
-    for field in dataclasses.fields(cast(Any, model)):
+    for field in dataclasses.fields(model):
         if "member" in field.metadata:
             kind, key, omit_empty = field.metadata["member"]
             members.append(Member(field.name, key or field.name, kind, omit_empty))
     by_name = {one.name: one for one in members}
     hashed = members if model.HASHED is None else [by_name[name] for name in model.HASHED]
     return Layout(tuple(members), tuple(hashed), {fold(one.key): one for one in members})
+
+
+def _layout_of(model: Record) -> Layout:
+    kind: Any = type(model)  # to mypy a class is not hashable when its instances' hash differs in signature
+    return layout(kind)
 
 
 def fold(key: str) -> str:
@@ -124,7 +135,7 @@ class NestedRecord:
             if node.shape is not Shape.NULL:
                 reader.wrong_type(node, "an object")
             return onto
-        fields = layout(self._model)
+        fields = _layout_of(onto)
         made = object.__new__(self._model)
         values = {one.name: getattr(onto, one.name) for one in fields.members}
         for key, item in node.members:

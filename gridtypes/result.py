@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from enum import StrEnum
 from typing import Final
 
 from gridtypes.kinds import RAW, TEXT, TIMESTAMP, Word
-from gridtypes.record import Record, member
+from gridtypes.record import Record, member, record
 
 OK_STATES: Final = ("ok", "paused")
 
@@ -37,7 +37,7 @@ class ResultState(StrEnum):
             return stranger
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Result(Record):
     """State of a workload, set by the node; never hashed."""
 

@@ -12,7 +12,7 @@ from nacl.signing import VerifyKey
 
 from gridtypes.ids import TwinId
 from gridtypes.kinds import BOOL, TEXT, U32, U64, ListOf
-from gridtypes.record import NestedRecord, Record, member
+from gridtypes.record import NestedRecord, Record, member, record
 
 SR25519: Final = "sr25519"
 ED25519: Final = "ed25519"
@@ -50,7 +50,7 @@ class WalletSigner:
         return self.key.sign(signed_message(message, POLKA_WALLET))
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class SignatureRequest(Record):
     """A twin that shall sign."""
 
@@ -59,7 +59,7 @@ class SignatureRequest(Record):
     weight: int = member(U64)
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Signature(Record):
     """A twin's signature."""
 
@@ -70,7 +70,7 @@ class Signature(Record):
     """`sr25519`; anything else means ed25519."""
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class SignatureRequirement(Record):
     """The twins that shall sign, and the sum of weights that has to be reached."""
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-from dataclasses import dataclass
 from typing import Self
 
 from pydantic import BaseModel
@@ -13,7 +12,7 @@ from gridtypes.errors import InvalidDeployment
 from gridtypes.ids import Name
 from gridtypes.json_output import compact
 from gridtypes.kinds import RAW, TEXT, U32, Word
-from gridtypes.record import NestedRecord, Record, member
+from gridtypes.record import NestedRecord, Record, member, record
 from gridtypes.result import Result
 from gridtypes.results import ResultData, load_result
 from gridtypes.workload_type import WorkloadType
@@ -22,7 +21,7 @@ from gridtypes.workloads import DATA_MODELS, WorkloadData, load_data
 _TYPE_OF = {model: type for type, model in DATA_MODELS.items()}
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Workload(Record):
     """Name, type and data of a workload, and the result that the node gave it."""
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import ClassVar, Protocol
 
 from gridtypes.capacity import Capacity
@@ -28,7 +29,7 @@ class Siblings(Protocol):
         """The first workload of that name; None when there is none or the name is no valid name."""
         ...
 
-    def by_type(self, *types: WorkloadType) -> list[Sibling]: ...
+    def by_type(self, *types: WorkloadType) -> Sequence[Sibling]: ...
 
 
 class WorkloadData(Record):

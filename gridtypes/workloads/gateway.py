@@ -4,20 +4,19 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import ClassVar
 
 from gridtypes.backend import check_backend
 from gridtypes.errors import InvalidDeployment
 from gridtypes.kinds import BOOL, OPTIONAL_TEXT, TEXT, ListOf
-from gridtypes.record import member
+from gridtypes.record import member, record
 from gridtypes.workloads.data import Siblings, WorkloadData
 
 _NAME = re.compile(r"[a-zA-Z0-9_-]+")
 _FQDN = re.compile(r"([a-zA-Z0-9_-]+\.)+[a-zA-Z0-9_-]{2,}")
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class GatewayNameProxy(WorkloadData):
     """Forwards `<name>.<domain of the node>` to backends."""
 
@@ -36,7 +35,7 @@ class GatewayNameProxy(WorkloadData):
         _check_backends(self.backends, self.tls_passthrough)
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class GatewayFQDNProxy(WorkloadData):
     """Forwards a domain of the user to backends."""
 

@@ -3,20 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import ClassVar
 
 from gridtypes.addresses import IPNet
 from gridtypes.errors import InvalidDeployment
 from gridtypes.kinds import HEX, IPNET, TEXT, U16, ListOf
-from gridtypes.record import NestedRecord, OptionalRecord, Record, member
+from gridtypes.record import NestedRecord, OptionalRecord, Record, member, record
 from gridtypes.workloads.data import Siblings, WorkloadData
 
 MYCELIUM_KEY_LENGTH = 32
 """Bytes."""
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Peer(Record):
     """The part of a network that lies on another node, or a user's own machine."""
 
@@ -30,7 +29,7 @@ class Peer(Record):
     """`address:port`, or empty for a peer that cannot be reached and calls itself."""
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Mycelium(Record):
     hex_key: bytes = member(HEX)
     peers: Sequence[str] = member(ListOf(TEXT))
@@ -42,7 +41,7 @@ class Mycelium(Record):
             raise InvalidDeployment("user defined peers list is not supported right now")
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Network(WorkloadData):
     """The part of a twin's network that lies on this node."""
 
@@ -76,7 +75,7 @@ class Network(WorkloadData):
             self.mycelium.check()
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class NetworkLight(WorkloadData):
     """The part of a twin's network on a node without public addresses; Mycelium is mandatory."""
 

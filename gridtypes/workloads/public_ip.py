@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import ClassVar
 
 from gridtypes.capacity import Capacity
 from gridtypes.errors import InvalidDeployment
 from gridtypes.kinds import BOOL
-from gridtypes.record import member
+from gridtypes.record import member, record
 from gridtypes.workloads.data import Siblings, WorkloadData
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class PublicIP(WorkloadData):
     """A public address for one machine."""
 
@@ -29,7 +28,7 @@ class PublicIP(WorkloadData):
         return Capacity(ipv4u=1 if self.v4 else 0)
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class PublicIP4(WorkloadData):
     """Deprecated form of `PublicIP(v4=True)`; has no fields."""
 

@@ -3,53 +3,52 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import ClassVar
 
 from gridtypes.capacity import GIB, Capacity
 from gridtypes.errors import InvalidDeployment
 from gridtypes.kinds import HEX, TEXT, U32, U64, ListOf
-from gridtypes.record import NestedRecord, Record, member
+from gridtypes.record import NestedRecord, Record, member, record
 from gridtypes.workloads.data import Siblings, WorkloadData
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Encryption(Record):
     algorithm: str = member(TEXT)
     key: bytes = member(HEX)
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class ZdbBackend(Record):
     address: str = member(TEXT)
     namespace: str = member(TEXT)
     password: str = member(TEXT)
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class ZdbGroup(Record):
     backends: Sequence[ZdbBackend] = member(ListOf(NestedRecord(ZdbBackend)))
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class MetaConfig(Record):
     prefix: str = member(TEXT)
     encryption: Encryption = member(NestedRecord(Encryption))
     backends: Sequence[ZdbBackend] = member(ListOf(NestedRecord(ZdbBackend)))
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Meta(Record):
     type: str = member(TEXT)
     config: MetaConfig = member(NestedRecord(MetaConfig))
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Compression(Record):
     algorithm: str = member(TEXT)
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class QSFSConfig(Record):
     minimal_shards: int = member(U32)
     expected_shards: int = member(U32)
@@ -62,7 +61,7 @@ class QSFSConfig(Record):
     compression: Compression = member(NestedRecord(Compression))
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class QSFS(WorkloadData):
     """A file system whose content is spread over many key-value stores."""
 

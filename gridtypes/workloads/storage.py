@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import ClassVar
 
 from gridtypes.capacity import Capacity
 from gridtypes.errors import InvalidDeployment
 from gridtypes.kinds import BOOL, TEXT, U64
-from gridtypes.record import member
+from gridtypes.record import member, record
 from gridtypes.workloads.data import Siblings, WorkloadData
 
 ZDB_MODES = ("user", "seq")
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class ZMount(WorkloadData):
     """A disk on SSD."""
 
@@ -30,7 +29,7 @@ class ZMount(WorkloadData):
         return Capacity(sru=self.size)
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Volume(WorkloadData):
     """A shared directory on SSD."""
 
@@ -46,7 +45,7 @@ class Volume(WorkloadData):
         return Capacity(sru=self.size)
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class ZDB(WorkloadData):
     """A namespace of a key-value store on HDD."""
 

@@ -2,21 +2,20 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import ClassVar
 
 from gridtypes.errors import InvalidDeployment
 from gridtypes.go_url import parse_url
 from gridtypes.ids import Name
 from gridtypes.kinds import TEXT
-from gridtypes.record import member
+from gridtypes.record import member, record
 from gridtypes.workload_type import WorkloadType
 from gridtypes.workloads.data import Siblings, WorkloadData
 
 SCHEMES = ("redis", "ws", "wss")
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class ZLogs(WorkloadData):
     """Sends the console output of a zmachine to `output`."""
 

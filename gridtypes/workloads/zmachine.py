@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import ClassVar
 
 from gridtypes.addresses import IPAddress
@@ -11,7 +10,7 @@ from gridtypes.capacity import GIB, MIB, Capacity
 from gridtypes.errors import InvalidData, InvalidDeployment
 from gridtypes.ids import Name
 from gridtypes.kinds import BOOL, HEX, IP, TEXT, TEXTS, U8, U64, ListOf, TextMap
-from gridtypes.record import NestedRecord, OptionalRecord, Record, member
+from gridtypes.record import NestedRecord, OptionalRecord, Record, member, record
 from gridtypes.workload_type import WorkloadType
 from gridtypes.workloads.data import Siblings, WorkloadData
 
@@ -21,7 +20,7 @@ SEED_LENGTH = 6
 RESERVED_NETWORKS = ("ygg", "pub", "mycelium")
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class MachineInterface(Record):
     """An interface in a private network."""
 
@@ -29,7 +28,7 @@ class MachineInterface(Record):
     ip: IPAddress | None = member(IP)
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class MyceliumIP(Record):
     """An address in the Mycelium network of a private network."""
 
@@ -37,7 +36,7 @@ class MyceliumIP(Record):
     hex_seed: bytes = member(HEX)
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class MachineNetwork(Record):
     """The networks that a zmachine joins."""
 
@@ -50,7 +49,7 @@ class MachineNetwork(Record):
     interfaces: Sequence[MachineInterface] = member(ListOf(NestedRecord(MachineInterface)))
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class MachineNetworkLight(Record):
     """The networks that a zmachine-light joins."""
 
@@ -60,7 +59,7 @@ class MachineNetworkLight(Record):
     interfaces: Sequence[MachineInterface] = member(ListOf(NestedRecord(MachineInterface)))
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class MachineCapacity(Record):
     cpu: int = member(U8)
     memory: int = member(U64)
@@ -73,7 +72,7 @@ class MachineCapacity(Record):
         return 500 * MIB if units == 0 else 2 * GIB
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class MachineMount(Record):
     """A disk or volume of the same deployment and where the machine finds it."""
 
@@ -81,7 +80,7 @@ class MachineMount(Record):
     mountpoint: str = member(TEXT)
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class ZMachine(WorkloadData):
     """A virtual machine."""
 
@@ -127,7 +126,7 @@ class ZMachine(WorkloadData):
         return _capacity(self.compute_capacity, self.size)
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class ZMachineLight(WorkloadData):
     """A virtual machine on a node without public and planetary addresses."""
 
