@@ -21,7 +21,7 @@ from tfchain.devchain.pallets import funds
 from tfchain.devchain.pallets.table import TABLE, check_against
 from tfchain.devchain.pool import Pool, Watcher
 from tfchain.devchain.state import Changes, Reading, Snapshot
-from tfchain.devchain.store import Store, StoredBlock
+from tfchain.devchain.store import Store, StoredBlock, StoreError
 from tfchain.devchain.validity import check_payable, read_transaction
 
 HEARTBEAT_S = 5.0
@@ -77,8 +77,12 @@ class DevChain:
         self.finalised_listeners: list[HeaderListener] = []
         self._rules = Rules(self.interface, TABLE, genesis_block.account_of(genesis.author), bills)
         if store.head() is None:
-            block, changes = genesis_block.make(self.interface, genesis, self.now_ms())
-            store.commit(block, changes)
+            block, changes = genesis_block.make(self.interface, genesis)
+            store.commit(block, changes, {"genesis": genesis.digest})
+        elif store.meta("genesis") not in (None, genesis.digest):
+            raise StoreError(
+                f"{store.path} was made with another genesis; give that one, or another --state for a new chain"
+            )
         first, head = store.hash_of(0), store.head()
         assert first is not None
         assert head is not None

@@ -58,11 +58,11 @@ class Server:
     async def start(self, host: str, port: int) -> None:
         """Raises OSError when the address is taken."""
         app = web.Application(client_max_size=LARGEST_MESSAGE)
-        app.router.add_route("GET", "/", self._websocket)
-        app.router.add_route("POST", "/", self._http)
         activation = Activation(self.chain)
         for path in ("/activation", "/activation/activate", "/activation/create", "/activation/"):
             app.router.add_route("POST", path, activation.handle)
+        app.router.add_route("GET", "/{path:.*}", self._websocket)  # clients write `/`, `/ws` or nothing
+        app.router.add_route("POST", "/{path:.*}", self._http)
         self._runner = web.AppRunner(app, access_log=None)
         await self._runner.setup()
         await web.TCPSite(self._runner, host, port, reuse_address=True).start()
@@ -88,7 +88,8 @@ class Server:
             return web.Response(status=503, text=f"at most {MOST_CONNECTIONS} connections")
         await socket.prepare(request)
         self._connections += 1
-        outbox = Outbox()
+        transport = request.transport
+        outbox = Outbox(lambda: transport.abort() if transport is not None else None)
         subscriptions = Subscriptions(self.chain, self._reads, outbox)
         writer = asyncio.create_task(self._write(socket, outbox))
         try:
@@ -111,11 +112,10 @@ class Server:
         return socket
 
     async def _write(self, socket: web.WebSocketResponse, outbox: Outbox) -> None:
-        while (text := await outbox.next()) is not None:
+        while True:
+            text = await outbox.next()
             with contextlib.suppress(ConnectionError):
                 await socket.send_str(text)
-        log.warning("a connection that reads too slowly is closed")
-        await socket.close(code=1013, message=b"reads too slowly")
 
     # -- requests ---------------------------------------------------------------------------------------------
 

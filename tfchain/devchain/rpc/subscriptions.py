@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import logging
 import secrets
 from collections.abc import Callable
 from typing import Any
@@ -18,6 +19,8 @@ from tfchain.devchain.rpc.arguments import Arguments, hex_of
 from tfchain.devchain.rpc.errors import TOO_MANY_SUBSCRIPTIONS, RpcError
 from tfchain.devchain.rpc.reads import MOST_KEYS, Reads
 from tfchain.devchain.validity import Refused
+
+log = logging.getLogger(__name__)
 
 MOST_SUBSCRIPTIONS = 1024
 QUEUE_MESSAGES = 4096
@@ -39,31 +42,34 @@ SUBSCRIBE = {
 
 
 class Outbox:
-    """Messages for one connection, in order."""
+    """Messages for one connection, in order.
 
-    def __init__(self) -> None:
-        self._queue: asyncio.Queue[str | None] = asyncio.Queue()
+    A reader that falls too far behind is cut off at once by `abort`: its socket takes nothing, so it could not even be
+    told.
+    """
+
+    def __init__(self, abort: Callable[[], None]) -> None:
+        self._queue: asyncio.Queue[str] = asyncio.Queue()
         self._bytes = 0
-        self.is_full = False
+        self._abort = abort
+        self._is_cut = False
 
     def put(self, message: Any) -> None:
+        """Queue a message; never waits."""
+        if self._is_cut:
+            return
         text = json.dumps(message, separators=(",", ":"))
-        if self.is_full:
+        if self._queue.qsize() >= QUEUE_MESSAGES or self._bytes + len(text) > QUEUE_BYTES:
+            self._is_cut = True
+            log.warning("a connection that reads too slowly is cut off")
+            self._abort()
             return
         self._bytes += len(text)
-        if self._queue.qsize() >= QUEUE_MESSAGES or self._bytes > QUEUE_BYTES:
-            self.is_full = True
-            self._queue.put_nowait(None)
-            return
         self._queue.put_nowait(text)
 
-    async def next(self) -> str | None:
-        """The next message; None when the reader is too slow and the connection has to end."""
+    async def next(self) -> str:
         text = await self._queue.get()
-        if self.is_full:
-            return None
-        if text is not None:
-            self._bytes -= len(text)
+        self._bytes -= len(text)
         return text
 
 
