@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from tests.tfchain.devchain.driver import NODE, Driver, person
+from tests.tfchain.devchain.process import ChainProcess
 
 
 @pytest.fixture
@@ -25,3 +26,12 @@ def grid(driver: Driver) -> Driver:
     assert driver.call(person("//Alice"), "TfgridModule.create_farm", name="devfarm", public_ips=[address]).ok
     assert driver.call(person("//Bob"), "TfgridModule.create_node", **NODE).ok
     return driver
+
+
+@pytest.fixture
+def process(tmp_path: Path) -> Iterator[ChainProcess]:
+    """`tfchain-dev`, started."""
+    made = ChainProcess(tmp_path)
+    made.start()
+    yield made
+    made.stop()
