@@ -1,12 +1,18 @@
-"""`tfchain-dev`: run a development chain."""
+"""`tfchain-dev`: run a development chain.
+
+Options can stand in a TOML file (`--config`), in its section `[devchain]`, and in the environment as
+`ZOS_DEVCHAIN_<OPTION>`.  The command line wins over the environment, and that over the file.
+"""
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
+import difflib
 import logging
 import signal
 import sys
+import tomllib
 from pathlib import Path
 from typing import Annotated, NoReturn
 
@@ -20,20 +26,67 @@ from tfchain.devchain.store import Store, StoreError
 app = typer.Typer(add_completion=False)
 
 
+SECTION = "devchain"
+
+
+def _read_config(context: typer.Context, path: Path | None) -> Path | None:
+    """Take the file's values as defaults of the other options; wrong usage when it holds anything else."""
+    if path is None:
+        return None
+    try:
+        content = tomllib.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as problem:
+        raise typer.BadParameter(f"{path}: {problem}") from problem
+    values = content.pop(SECTION, {})
+    if content or not isinstance(values, dict):
+        raise typer.BadParameter(f"{path}: only the section [{SECTION}] is known, not {sorted(content)}")
+    known = {str(parameter.name) for parameter in context.command.params} - {"config"}
+    for key in values:
+        if key not in known:
+            near = difflib.get_close_matches(key, known, n=1, cutoff=0.4)
+            hint = f"did you mean {near[0]}?" if near else f"known are {', '.join(sorted(known))}"
+            raise typer.BadParameter(f"{path}: unknown key {key} in [{SECTION}]; {hint}")
+    context.default_map = {**(context.default_map or {}), **values}
+    return path
+
+
+def _variable(option: str) -> str:
+    return f"ZOS_{SECTION}_{option}".upper()
+
+
 @app.command()
 def run(
-    state: Annotated[Path, typer.Option(help="Database file; made when missing.")] = Path("chain.db"),
-    host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
-    port: Annotated[int, typer.Option(min=0, max=65535, help="Port for WebSocket and HTTP.")] = 9944,
+    config: Annotated[
+        Path | None,
+        typer.Option(help="TOML file with a section [devchain].", is_eager=True, callback=_read_config),
+    ] = None,
+    state: Annotated[
+        Path, typer.Option(help="Database file; made when missing.", envvar=_variable("state"))
+    ] = Path("chain.db"),
+    host: Annotated[str, typer.Option(help="Address to listen on.", envvar=_variable("host"))] = "127.0.0.1",
+    port: Annotated[
+        int,
+        typer.Option(min=0, max=65535, help="Port for WebSocket and HTTP.", envvar=_variable("port")),
+    ] = 9944,
     genesis: Annotated[
-        Path | None, typer.Option(help="Genesis file (JSON); used when the database is made.")
+        Path | None,
+        typer.Option(help="Genesis file (JSON); the database keeps to it.", envvar=_variable("genesis")),
     ] = None,
     control: Annotated[
         bool,
-        typer.Option("--control", help="Serve the dev_* methods, with which tests drive time and state."),
+        typer.Option(
+            "--control",
+            help="Serve the dev_* methods, with which tests drive time and state.",
+            envvar=_variable("control"),
+        ),
     ] = False,
-    keep: Annotated[int, typer.Option(min=0, help="Keep the state of so many blocks; 0 for all.")] = 0,
-    no_billing: Annotated[bool, typer.Option("--no-billing", help="Never bill contracts.")] = False,
+    keep: Annotated[
+        int,
+        typer.Option(min=0, help="Keep the state of so many blocks; 0 for all.", envvar=_variable("keep")),
+    ] = 0,
+    no_billing: Annotated[
+        bool, typer.Option("--no-billing", help="Never bill contracts.", envvar=_variable("no_billing"))
+    ] = False,
 ) -> None:
     """A chain of one process: blocks at once, state in one SQLite file."""
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s", stream=sys.stderr)
