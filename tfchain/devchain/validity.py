@@ -4,16 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-import nacl.exceptions
-import nacl.signing
-import sr25519
-
-from tfchain.codec.extrinsic import Signer, decode_extrinsic, extrinsic_hash, signing_payload
+from tfchain.codec.extrinsic import decode_extrinsic, extrinsic_hash, signing_payload
 from tfchain.codec.scale import ScaleError
 from tfchain.devchain.execution import Transaction
 from tfchain.devchain.fees import fee_of
 from tfchain.devchain.interface import Interface
 from tfchain.devchain.pallets import funds
+from tfchain.devchain.signatures import verifies
 from tfchain.devchain.state import ReadableState, Reading
 
 LARGEST_EXTRINSIC = 1 << 20
@@ -65,7 +62,7 @@ def read_transaction(
         genesis,
         birth_hash,
     )
-    if not _verifies(signer, payload):
+    if not verifies(signer.kind, signer.account, payload, signer.signature):
         raise invalid("Transaction has a bad signature")
     return Transaction(
         encoded, extrinsic_hash(encoded), signer.account, signer.extra.nonce, signer.extra.tip, call
@@ -80,18 +77,3 @@ def check_payable(transaction: Transaction, state: ReadableState) -> int:
     if not funds.can_pay_fee(info, fee_of(len(transaction.encoded), transaction.tip)):
         raise invalid("Inability to pay some fees (e.g. account balance too low)")
     return info.nonce
-
-
-def _verifies(signer: Signer, payload: bytes) -> bool:
-    if signer.kind == "ed25519":
-        try:
-            nacl.signing.VerifyKey(signer.account).verify(payload, signer.signature)
-        except (nacl.exceptions.BadSignatureError, ValueError):
-            return False
-        return True
-    if signer.kind == "sr25519":
-        try:
-            return bool(sr25519.verify(signer.signature, payload, signer.account))
-        except (ValueError, TypeError):
-            return False
-    return False

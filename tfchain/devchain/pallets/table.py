@@ -8,13 +8,19 @@ from tfchain.devchain.calls import Handler, Table
 from tfchain.devchain.interface import Interface
 from tfchain.devchain.pallets import balances, council, kvstore, system, utility
 from tfchain.devchain.pallets.contracts import billing, creation, reports
-from tfchain.devchain.pallets.tfgrid import farms, nodes, twins
+from tfchain.devchain.pallets.tfgrid import entities, farms, governance, nodes, twins
 
 TABLE: Table = {
     "System": system.CALLS,
     "Utility": utility.CALLS,
     "Balances": balances.CALLS,
-    "TfgridModule": {**twins.CALLS, **farms.CALLS, **nodes.CALLS},
+    "TfgridModule": {
+        **twins.CALLS,
+        **entities.CALLS,
+        **farms.CALLS,
+        **nodes.CALLS,
+        **governance.CALLS,
+    },
     "SmartContractModule": {**creation.CALLS, **reports.CALLS, **billing.CALLS},
     "TFKVStore": kvstore.CALLS,
     "Council": council.CALLS,
