@@ -7,7 +7,7 @@ import inspect
 from tfchain.devchain.calls import Handler, Table
 from tfchain.devchain.interface import Interface
 from tfchain.devchain.pallets import balances, council, kvstore, system, utility
-from tfchain.devchain.pallets.contracts import billing, creation, reports
+from tfchain.devchain.pallets.contracts import billing, creation, providers, reports, services
 from tfchain.devchain.pallets.tfgrid import entities, farms, governance, nodes, twins
 
 TABLE: Table = {
@@ -21,7 +21,13 @@ TABLE: Table = {
         **nodes.CALLS,
         **governance.CALLS,
     },
-    "SmartContractModule": {**creation.CALLS, **reports.CALLS, **billing.CALLS},
+    "SmartContractModule": {
+        **creation.CALLS,
+        **reports.CALLS,
+        **billing.CALLS,
+        **providers.CALLS,
+        **services.CALLS,
+    },
     "TFKVStore": kvstore.CALLS,
     "Council": council.CALLS,
 }

@@ -12,6 +12,7 @@ from tfchain.devchain.records import (
     ContractResources,
     Farm,
     Node,
+    ServiceContract,
     SolutionProvider,
 )
 from tfchain.devchain.storage import DefaultMap, DefaultValue, OptionalMap
@@ -33,6 +34,8 @@ BILLING_FREQUENCY: DefaultValue[int] = DefaultValue(PALLET, "BillingFrequency")
 CONTRACT_LOCK: DefaultMap[int, ContractLock] = DefaultMap(PALLET, "ContractLock")
 EXTRA_FEE: DefaultMap[int, int] = DefaultMap(PALLET, "DedicatedNodesExtraFee")
 SOLUTION_PROVIDERS: OptionalMap[int, SolutionProvider] = OptionalMap(PALLET, "SolutionProviders")
+SERVICE_CONTRACTS: OptionalMap[int, ServiceContract] = OptionalMap(PALLET, "ServiceContracts")
+SERVICE_CONTRACT_ID: DefaultValue[int] = DefaultValue(PALLET, "ServiceContractID")
 SOLUTION_PROVIDER_ID: DefaultValue[int] = DefaultValue(PALLET, "SolutionProviderID")
 
 
