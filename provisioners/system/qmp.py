@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import socket
 from collections.abc import Callable
 from enum import Enum
 from pathlib import Path
@@ -35,23 +36,22 @@ class Qmp:
         self._reader: asyncio.Task[None] | None = None
 
     @classmethod
-    async def connect(cls, socket: Path, *, timeout: float, alive: Callable[[], bool]) -> Qmp:
+    async def connect(cls, path: Path, *, timeout: float, alive: Callable[[], bool]) -> Qmp:
         """Connect as soon as QEMU listens.  Raises QmpFailed after `timeout` seconds, or once `alive` says no."""
-        client = QMPClient(socket.parent.name)
+        client = QMPClient(path.parent.name)
         try:
             async with asyncio.timeout(timeout):
-                while True:
-                    try:
-                        await client.connect(str(socket))
-                        break
-                    except QMPError as error:
-                        if not alive():
-                            raise QmpFailed("QEMU ended before it could be controlled") from error
+                while (link := _connected(path)) is None:
+                    if not alive():
+                        raise QmpFailed("QEMU ended before it could be controlled")
                     await asyncio.sleep(RETRY_S)
+                await client.connect(link)
         except TimeoutError as error:
-            raise QmpFailed(f"QEMU did not answer on {socket} within {timeout:.0f} s") from error
+            raise QmpFailed(f"QEMU did not answer on {path} within {timeout:.0f} s") from error
+        except QMPError as error:
+            raise QmpFailed(f"QEMU cannot be controlled: {error}") from error
         connection = cls(client)
-        connection._reader = asyncio.create_task(connection._read_events(), name=f"qmp {socket}")
+        connection._reader = asyncio.create_task(connection._read_events(), name=f"qmp {path}")
         return connection
 
     @property
@@ -134,3 +134,18 @@ ENDS = {
     "guest-panic": GuestEnd.PANIC,
 }
 """The reasons in QEMU's event SHUTDOWN that come from the guest; the others (quit, a signal) come from us."""
+
+
+def _connected(path: Path) -> socket.socket | None:
+    """A connection to the socket, or None when nobody listens there yet."""
+    link = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM | socket.SOCK_CLOEXEC)
+    link.setblocking(False)
+    try:
+        link.connect(str(path))
+    except (FileNotFoundError, ConnectionRefusedError, BlockingIOError):
+        link.close()
+        return None
+    except BaseException:
+        link.close()
+        raise
+    return link

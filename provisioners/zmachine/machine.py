@@ -35,6 +35,7 @@ CONTROL_LIMIT_S = 20.0
 """Time for QEMU to answer after its start; 0.1 s on an idle machine."""
 POWER_BUTTON_LIMIT_S = 10.0
 """Time for a guest to switch itself off when it is asked to."""
+POWER_BUTTON_INTERVAL_S = 1.0
 QUIT_LIMIT_S = 2.0
 SHARE_GRACE_S = 1.0
 """A file server ends by itself when QEMU does: time to see which of the two was first."""
@@ -165,8 +166,7 @@ class Machine:
                 if self._qmp is None:
                     await self._control(QUIT_LIMIT_S)
                 if await self.qmp.status() == "running":
-                    await self.qmp.press_power_button()
-                    await qemu.wait(POWER_BUTTON_LIMIT_S)
+                    await self._press_power_button(qemu)
                 if qemu.alive():
                     await self.qmp.quit()
                     await qemu.wait(QUIT_LIMIT_S)
@@ -205,6 +205,14 @@ class Machine:
         alive: Callable[[], bool] = (lambda: False) if qemu is None else qemu.alive
         self._guest_end = None
         self._qmp = await Qmp.connect(self.place.qmp, timeout=timeout, alive=alive)
+
+    async def _press_power_button(self, qemu: ProcessId) -> None:
+        """Press until the guest ends: one that is still booting does not notice the first time."""
+        deadline = time.monotonic() + POWER_BUTTON_LIMIT_S
+        while time.monotonic() < deadline:
+            await self.qmp.press_power_button()
+            if await qemu.wait(POWER_BUTTON_INTERVAL_S):
+                return
 
     async def _let_go(self) -> None:
         if self._qmp is not None:
