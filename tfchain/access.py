@@ -7,13 +7,13 @@ import contextlib
 import logging
 import time
 from collections.abc import Awaitable, Callable, Sequence
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from tfchain import choice
 from tfchain.codec.scale import ScaleError
 from tfchain.connection import Connection
 from tfchain.endpoint import Endpoint
-from tfchain.errors import ChainError, ChainUnavailable, ConnectionLost, WrongChain
+from tfchain.errors import ChainClosed, ChainError, ChainUnavailable, ConnectionLost, WrongChain
 from tfchain.lease import Lease
 from tfchain.runtime import Runtime, Version
 
@@ -58,6 +58,7 @@ class Access:
         reasons: dict[str, str] = {}
         while True:
             endpoint = on or await self._choose(deadline)
+            self._require_open()
             pause = min(endpoint.not_before, deadline) - time.monotonic()
             if pause > 0:
                 await asyncio.sleep(pause)
@@ -80,7 +81,7 @@ class Access:
                 return result
 
     async def close(self) -> None:
-        """End all connections that nobody uses, and refuse further work."""
+        """End all connections, and what waits for them with `ChainClosed`."""
         self._is_closed = True
         if self._comparison is not None:
             self._comparison.cancel()
@@ -105,8 +106,7 @@ class Access:
         self._runtimes = {key: known for key, known in self._runtimes.items() if known is not runtime}
 
     async def _attempt(self, endpoint: Endpoint, work: Work[T]) -> T:
-        if self._is_closed:
-            raise ChainError("this chain client was closed")
+        self._require_open()
         async with endpoint.connection(REQUEST_TIMEOUT) as connection:
             lease = await self.prepare(endpoint, connection)
             try:
@@ -134,13 +134,7 @@ class Access:
 
     async def _version(self, connection: Connection) -> Version:
         answer = await connection.request("state_getRuntimeVersion", [], REQUEST_TIMEOUT)
-        try:
-            name = answer["specName"]
-            version = Version(int(answer["specVersion"]), int(answer["transactionVersion"]))
-        except (TypeError, KeyError, ValueError):
-            raise ConnectionLost(f"{connection.url} gave no runtime version: {answer!r:.200}") from None
-        if name != SPEC_NAME:
-            raise WrongChain(f"{connection.url} serves a chain of {name!r}, {SPEC_NAME!r} is wanted")
+        version = _read_version(connection.url, answer)
         self._versions[connection.url] = time.monotonic(), version
         return version
 
@@ -149,6 +143,35 @@ class Access:
         if version is None or time.monotonic() - since > VERSION_AGE:
             version = await self._version(connection)
         return await self.runtime_of(connection, version)
+
+    async def runtime_at(self, connection: Connection, block: bytes) -> Runtime:
+        """The runtime that executes the block after `block`."""
+        at = "0x" + block.hex()
+        answer = await connection.request("state_getRuntimeVersion", [at], REQUEST_TIMEOUT)
+        return await self.runtime_of(connection, _read_version(connection.url, answer), at)
+
+    async def dedicated(self) -> tuple[Endpoint, Connection]:
+        """A connection of one's own, to be closed by the caller, for what lasts long."""
+        self._require_open()
+        endpoint = await self._choose(time.monotonic() + self.timeout)
+        await asyncio.sleep(max(endpoint.not_before - time.monotonic(), 0))
+        try:
+            connection = await endpoint.open(REQUEST_TIMEOUT)
+            try:
+                await self._check(connection)
+            except BaseException:
+                connection.close()
+                raise
+        except (ConnectionLost, WrongChain) as error:
+            endpoint.failed(str(error))
+            raise
+        endpoint.worked()
+        return endpoint, connection
+
+    @property
+    def current(self) -> Endpoint | None:
+        """The endpoint that was chosen last."""
+        return self._current
 
     async def runtime_of(self, connection: Connection, version: Version, at: str | None = None) -> Runtime:
         """The runtime of a version; `at` is a block hash at which it is in force, the best block otherwise."""
@@ -168,7 +191,8 @@ class Access:
 
     async def _choose(self, deadline: float) -> Endpoint:
         if len(self.endpoints) == 1:
-            return self.endpoints[0]
+            self._current = self.endpoints[0]
+            return self._current
         if time.monotonic() - self._compared_at > COMPARE_EVERY and self._comparison is None:
             self._comparison = asyncio.create_task(self._compare())
         if self._current is None and self._comparison is not None:
@@ -228,7 +252,22 @@ class Access:
             reason = "it is the preferred one again"
         log.warning("chain endpoint is now %s, not %s: %s", chosen.url, before.url, reason)
 
+    def _require_open(self) -> None:
+        if self._is_closed:
+            raise ChainClosed("the chain client was closed")
+
     def _report(self, reasons: dict[str, str]) -> str:
         waiting = {endpoint.url: endpoint.trouble for endpoint in self.endpoints if endpoint.trouble}
         texts = [text for text in {**waiting, **reasons}.values() if text]
         return "the chain cannot be reached: " + ("; ".join(texts) or "no endpoint answered in time")
+
+
+def _read_version(url: str, answer: Any) -> Version:
+    try:
+        name = answer["specName"]
+        version = Version(int(answer["specVersion"]), int(answer["transactionVersion"]))
+    except (TypeError, KeyError, ValueError):
+        raise ConnectionLost(f"{url} gave no runtime version: {answer!r:.200}") from None
+    if name != SPEC_NAME:
+        raise WrongChain(f"{url} serves a chain of {name!r}, {SPEC_NAME!r} is wanted")
+    return version

@@ -33,7 +33,10 @@ T = TypeVar("T")
 
 
 class Connection:
-    """An open connection.  One request at a time; `ConnectionLost` means that it is of no further use."""
+    """A connection to a `ws://` or `wss://` URL, for one request at a time.
+
+    After `ConnectionLost` it is of no further use.
+    """
 
     def __init__(self, url: str) -> None:
         self.url = url
@@ -46,16 +49,13 @@ class Connection:
         self.is_checked = False
         """Whether it was found to serve the right chain; set by its user."""
 
-    @classmethod
-    async def open(cls, url: str, timeout: float) -> Connection:
-        """Connect to a `ws://` or `wss://` URL within `timeout` seconds; raises `ConnectionLost`."""
-        connection = cls(url)
+    async def connect(self, timeout: float) -> None:
+        """Connect within `timeout` seconds; raises `ConnectionLost`."""
         try:
-            await connection._in_thread(lambda: connection._connect(timeout), timeout, "accept a connection")
+            await self._in_thread(lambda: self._connect(timeout), timeout, "accept a connection")
         except BaseException:
-            connection.close()
+            self.close()
             raise
-        return connection
 
     @property
     def is_usable(self) -> bool:

@@ -6,6 +6,7 @@ import contextlib
 import time
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
+from weakref import WeakSet
 
 from tfchain.backoff import Backoff
 from tfchain.connection import Connection
@@ -30,11 +31,12 @@ class Endpoint:
     """Monotonic time of the next try."""
     _backoff: Backoff = field(default_factory=lambda: Backoff(FIRST_PAUSE, LONGEST_PAUSE))
     _spare: list[tuple[float, Connection]] = field(default_factory=list)
+    _open: WeakSet[Connection] = field(default_factory=WeakSet)
 
     @contextlib.asynccontextmanager
     async def connection(self, timeout: float) -> AsyncIterator[Connection]:
         """A connection for one user at a time; raises `ConnectionLost`."""
-        connection = self._take_spare() or await Connection.open(self.url, timeout)
+        connection = self._take_spare() or await self.open(timeout)
         is_clean = False
         try:
             yield connection
@@ -49,11 +51,18 @@ class Endpoint:
             else:
                 connection.close()
 
+    async def open(self, timeout: float) -> Connection:
+        """A connection of one's own, to be closed by the caller; raises `ConnectionLost`."""
+        connection = Connection(self.url)
+        self._open.add(connection)
+        await connection.connect(timeout)
+        return connection
+
     def failed(self, reason: str) -> None:
         """Note that it could not be used; the next try comes after a pause."""
         self.trouble = reason
         self.not_before = time.monotonic() + self._backoff.next()
-        self.close()
+        self._drop_spare()
 
     def worked(self) -> None:
         self.trouble = None
@@ -61,7 +70,12 @@ class Endpoint:
         self._backoff.reset()
 
     def close(self) -> None:
-        """Give up the spare connections."""
+        """End all connections, also those in use."""
+        self._drop_spare()
+        for connection in tuple(self._open):
+            connection.close()
+
+    def _drop_spare(self) -> None:
         while self._spare:
             self._spare.pop()[1].close()
 

@@ -35,6 +35,10 @@ class WrongChain(ChainError):
     """The endpoints serve another chain than the one that was wanted."""
 
 
+class ChainClosed(ChainError):
+    """The client was closed while, or before, something was asked of it."""
+
+
 class RpcError(ChainError):
     """An error of the JSON-RPC interface: `code`, `message` and `data` as the endpoint sent them."""
 

@@ -6,24 +6,21 @@ Only finalised blocks count, so nothing that was told is taken back.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
-import time
 from collections.abc import AsyncIterator
 from functools import partial
 from typing import Any, Protocol
 
 from tfchain.access import Access
 from tfchain.backoff import Backoff
-from tfchain.codec.scale import ScaleError
-from tfchain.errors import ChainError, ChainUnavailable, NotFound
+from tfchain.codec.scale import Reader
+from tfchain.errors import ChainClosed, ChainError, ChainUnavailable, NotFound
 from tfchain.lease import Lease
 from tfchain.models.block import Event, FinalisedBlock
-from tfchain.runtime import Version
 
-STALL = 30.0
-"""Seconds without a new finalised block after which another connection is made."""
-FOREVER = 365 * 86400.0
-"""Seconds for which a subscription may last; a dead socket ends it within the connection's own limit of silence."""
+STALL = 15.0
+"""Seconds without a new finalised block after which another connection is made; blocks come every six."""
 LONGEST_PAUSE = 10.0
 BATCH = 32
 """Blocks fetched on one connection before the choice of endpoint is made again."""
@@ -49,7 +46,7 @@ class Follower:
         self._cursor = cursor
 
     async def blocks(self) -> AsyncIterator[FinalisedBlock]:
-        """Yield blocks for ever, in order; troubles with the chain are waited out and logged.
+        """Yield blocks, in order, until the client is closed (`ChainClosed`); troubles are waited out and logged.
 
         A block counts as processed when the consumer comes back for the next one; after a crash in between it is
         yielded again.
@@ -76,6 +73,8 @@ class Follower:
             found: list[FinalisedBlock] = []
             try:
                 await self._access.run(partial(self._read, first, last, found))
+            except ChainClosed:
+                raise
             except ChainUnavailable as error:
                 log.warning("waiting for block %d: %s", first + len(found), error)
             except NotFound as error:
@@ -91,10 +90,24 @@ class Follower:
 
     async def _read(self, first: int, last: int, into: list[FinalisedBlock], lease: Lease) -> None:
         into.clear()
-        for number in range(first, last + 1):
+        newest = (await lease.finalised()).number
+        if newest < first:
+            raise ChainUnavailable(f"{lease.connection.url} has finalised block {newest}, {first} is wanted")
+        parent = await lease.block_hash(max(first - 1, 0))
+        for number in range(first, min(last, newest) + 1):
             block = await lease.block_hash(number)
-            events = await _events(self._access, lease, number, block)
-            into.append(FinalisedBlock(number, block, events))
+            into.append(FinalisedBlock(number, block, await self._events(lease, block, parent)))
+            parent = block
+
+    async def _events(self, lease: Lease, block: bytes, parent: bytes) -> tuple[Event, ...]:
+        """Events are written by the runtime that executed the block: the one that its parent's state holds."""
+        asked = [lease.runtime.storage_key("System", item) for item in ("Events", "LastRuntimeUpgrade")]
+        raw, upgrade = await lease.raw_values(asked, block)
+        runtime = lease.runtime
+        if upgrade is None or Reader(upgrade).compact() != runtime.version.spec:
+            # A chain that does not keep its last upgrade, or a block from before it.
+            runtime = await self._access.runtime_at(lease.connection, parent)
+        return runtime.events(raw)
 
     async def _lost(self, number: int, error: ChainError) -> FinalisedBlock | None:
         """The block without its events when no endpoint can give them; None when one may have them still."""
@@ -122,6 +135,7 @@ class Heads:
         self._access = access
         self._newest = -1
         self._came = asyncio.Event()
+        self._ended: ChainClosed | None = None
         self._task: asyncio.Task[None] | None = None
 
     async def beyond(self, number: int | None) -> int:
@@ -131,6 +145,8 @@ class Heads:
         while self._newest < 0 or (number is not None and self._newest <= number):
             self._came.clear()
             await self._came.wait()
+            if self._ended is not None:
+                raise self._ended
         return self._newest
 
     async def close(self) -> None:
@@ -141,53 +157,50 @@ class Heads:
     async def _follow(self) -> None:
         pauses = Backoff(0.2, LONGEST_PAUSE)
         while True:
-            began = time.monotonic()
+            before = self._newest
             try:
-                await self._access.run(self._subscribe, timeout=FOREVER)
+                await self._subscribe()
+            except ChainClosed as error:
+                self._ended = error
+                self._came.set()
+                return
             except ChainUnavailable as error:
                 log.warning("following finalised blocks: %s", error)
             except ChainError as error:
                 log.error("following finalised blocks: %s", error)
-            if time.monotonic() - began > LONGEST_PAUSE:
+            if self._newest > before:
                 pauses.reset()
             await asyncio.sleep(pauses.next())
 
-    async def _subscribe(self, lease: Lease) -> None:
-        """Take heads until the subscription ends or nothing new comes for `STALL` seconds."""
+    async def _subscribe(self) -> None:
+        """Follow one endpoint until it fails, stalls, or is no longer the one to use."""
+        endpoint, connection = await self._access.dedicated()
         loop = asyncio.get_running_loop()
-        last_new = time.monotonic()
 
         def take(header: Any) -> bool:
-            nonlocal last_new
             try:
                 number = int(header["number"], 16)
             except (TypeError, KeyError, ValueError):
                 return True
-            if number > self._newest:
-                last_new = time.monotonic()
-                loop.call_soon_threadsafe(self._note, number)
-            return time.monotonic() - last_new > STALL
+            loop.call_soon_threadsafe(self._take, number, limit)
+            return self._access.current is not endpoint
 
-        # A number may be older than what was told before, when the endpoint is behind; it is then passed over.
-        self._note((await lease.finalised()).number)
-        await lease.connection.subscribe("chain_subscribeFinalizedHeads", (), take, None)
+        try:
+            async with asyncio.timeout(STALL) as limit:
+                await connection.subscribe("chain_subscribeFinalizedHeads", (), take, None)
+        except TimeoutError:
+            reason = f"{endpoint.url} finalised nothing for {STALL:g} s"
+            if len(self._access.endpoints) > 1:
+                endpoint.failed(reason)
+            raise ChainUnavailable(reason) from None
+        finally:
+            connection.close()
 
-    def _note(self, number: int) -> None:
-        if number > self._newest:
-            self._newest = number
-            self._came.set()
-
-
-async def _events(access: Access, lease: Lease, number: int, block: bytes) -> tuple[Event, ...]:
-    """The events of a block, read with the runtime that wrote them: at an upgrade that is not the present one.
-
-    The runtime that a block's events are written with is the one in force at its parent.
-    """
-    try:
-        return await lease.events(block)
-    except ScaleError:
-        parent = "0x" + (await lease.block_hash(max(number - 1, 0))).hex()
-        answer = await lease.request("state_getRuntimeVersion", parent)
-        version = Version(int(answer["specVersion"]), int(answer["transactionVersion"]))
-        runtime = await access.runtime_of(lease.connection, version, parent)
-        return runtime.events(await lease.raw_storage(runtime.storage_key("System", "Events"), block))
+    def _take(self, number: int, limit: asyncio.Timeout) -> None:
+        if number <= self._newest:
+            return
+        self._newest = number
+        self._came.set()
+        if not limit.expired():
+            with contextlib.suppress(RuntimeError):
+                limit.reschedule(asyncio.get_running_loop().time() + STALL)

@@ -64,26 +64,23 @@ class Lease:
         return self.runtime.storage_value(pallet, item, raw)
 
     async def raw_storage(self, key: bytes, at: bytes | None = None) -> bytes | None:
-        params = ["0x" + key.hex()] if at is None else ["0x" + key.hex(), "0x" + at.hex()]
-        try:
-            answer = await self.request("state_getStorage", *params)
-        except RpcError as error:
-            if at is not None and error.code in PRUNED_CODES:
-                raise NotFound(f"{self.connection.url} does not keep block 0x{at.hex()}: {error}") from error
-            raise
+        if at is None:
+            answer = await self.request("state_getStorage", "0x" + key.hex())
+        else:
+            answer = await self._at(at, "state_getStorage", "0x" + key.hex())
         return None if answer is None else self._bytes(answer)
 
     async def map_keys(self, pallet: str, item: str, after: bytes | None, at: bytes) -> list[bytes]:
         """The next page of keys of a map."""
         prefix = "0x" + self.runtime.map_prefix(pallet, item).hex()
         start = prefix if after is None else "0x" + after.hex()
-        answer = await self.request("state_getKeysPaged", prefix, KEYS_PER_PAGE, start, "0x" + at.hex())
+        answer = await self._at(at, "state_getKeysPaged", prefix, KEYS_PER_PAGE, start)
         return [self._bytes(key) for key in answer]
 
     async def raw_values(self, keys: Sequence[bytes], at: bytes) -> list[bytes | None]:
         """The values of several keys in one request."""
         asked = ["0x" + key.hex() for key in keys]
-        answer = await self.request("state_queryStorageAt", asked, "0x" + at.hex())
+        answer = await self._at(at, "state_queryStorageAt", asked)
         found = dict(answer[0]["changes"]) if answer else {}
         return [None if found.get(key) is None else self._bytes(found[key]) for key in asked]
 
@@ -92,6 +89,17 @@ class Lease:
         return self.runtime.events(
             await self.raw_storage(self.runtime.storage_key("System", "Events"), block)
         )
+
+    async def _at(self, block: bytes, method: str, *params: Any) -> Any:
+        """Ask for something as of a block; raises `NotFound` when its state is not kept."""
+        try:
+            return await self.request(method, *params, "0x" + block.hex())
+        except RpcError as error:
+            if error.code in PRUNED_CODES:
+                raise NotFound(
+                    f"{self.connection.url} does not keep block 0x{block.hex()}: {error}"
+                ) from error
+            raise
 
     def _number(self, header: Any) -> int:
         try:

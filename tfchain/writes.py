@@ -6,36 +6,40 @@ Every call is submitted and waited for until it is in a block; one at a time for
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Sequence
+from functools import partial
 from typing import Any
 
-import aiohttp
-
 from gridtypes.ids import ContractId, FarmId, NodeId, TwinId
-from tfchain.access import Access
+from tfchain.activation import activate
+from tfchain.codec.address import decode_address
 from tfchain.errors import ChainError, ChainUnavailable
 from tfchain.keys import Identity
+from tfchain.lease import Lease
 from tfchain.models import ContractResources, Interface, Location, PublicConfig, Receipt, Resources
 from tfchain.models.contract import deployment_hash_field
+from tfchain.reads import CONTRACTS, TFGRID, Reads
 from tfchain.runtime import Call
 from tfchain.submit import Submission
 
-TFGRID = "TfgridModule"
-CONTRACTS = "SmartContractModule"
 SUBMIT_TIMEOUT = 60.0
-"""Seconds for one call to get into a block."""
-ACTIVATION_TIMEOUT = 30.0
-ALREADY_ACTIVE = 409
+"""Seconds for one call to get into a block, its turn included."""
 ENOUGH_UNITS = 10_000
 """Units (10^-7 TFT) above which an account counts as funded."""
+FUNDS_TIMEOUT = 20.0
+"""Seconds from an activation to the money."""
+LOOK_AGAIN = 0.5
+TERMS_LINK = "http://zos.tf/terms/v0.1"
+TERMS_HASH = "9021d4dee05a661e2cb6838152c67f25"
+"""The terms that every node and client accepts today."""
 
 
-class Writes:
+class Writes(Reads):
     """Each raises `DispatchError` when the chain refuses the call, `SubmissionRefused` when it does not even take it,
     `ChainUnavailable` when it was not sent and `OutcomeUnknown` when its fate could not be learnt in time.
     """
 
-    _access: Access
     _turns: dict[bytes, asyncio.Lock]
 
     async def submit(
@@ -48,17 +52,23 @@ class Writes:
         timeout: float = SUBMIT_TIMEOUT,
     ) -> Receipt:
         """Any call; arguments by name, texts and accounts as bytes."""
-        turn = self._turns.setdefault(key.public_key, asyncio.Lock())
-        async with turn:
-            return await Submission(self._access, key, Call(pallet, name, arguments), timeout).run()
+        return await self._submit(key, Call(pallet, name, arguments), timeout)
+
+    async def submit_all(
+        self, key: Identity, calls: Sequence[Call], *, timeout: float = SUBMIT_TIMEOUT
+    ) -> Receipt:
+        """Several calls as one: all have effect, or none."""
+        values = await self._access.run(partial(_call_values, calls))
+        return await self._submit(key, Call("Utility", "batch_all", {"calls": values}), timeout)
 
     # -- twins ------------------------------------------------------------------------------------------------
 
-    async def accept_terms(self, key: Identity, link: str, hash_text: str) -> None:
+    async def accept_terms(self, key: Identity, link: str = TERMS_LINK, hash_text: str = TERMS_HASH) -> None:
+        """Accept terms; without any accepted an account cannot have a twin."""
         arguments = {"document_link": link.encode(), "document_hash": hash_text.encode()}
         await self.submit(key, TFGRID, "user_accept_tc", arguments)
 
-    async def create_twin(self, key: Identity, relay: str | None, pk: bytes | None) -> TwinId:
+    async def create_twin(self, key: Identity, relay: str | None = None, pk: bytes | None = None) -> TwinId:
         """Make a twin for the account; its terms have to be accepted."""
         arguments = {"relay": _optional(relay), "pk": pk}
         receipt = await self.submit(key, TFGRID, "create_twin", arguments)
@@ -171,6 +181,17 @@ class Writes:
         }
         await self.submit(key, CONTRACTS, "update_node_contract", arguments)
 
+    async def create_name_contract(self, key: Identity, name: str) -> ContractId:
+        """Reserve a name for a gateway."""
+        receipt = await self.submit(key, CONTRACTS, "create_name_contract", {"name": name.encode()})
+        return ContractId(_stored(receipt, CONTRACTS, "ContractCreated")["contract_id"])
+
+    async def create_rent_contract(self, key: Identity, node: NodeId) -> ContractId:
+        """Rent a whole node."""
+        arguments = {"node_id": node, "solution_provider_id": None}
+        receipt = await self.submit(key, CONTRACTS, "create_rent_contract", arguments)
+        return ContractId(_stored(receipt, CONTRACTS, "ContractCreated")["contract_id"])
+
     async def cancel_contract(self, key: Identity, contract: ContractId) -> None:
         await self.submit(key, CONTRACTS, "cancel_contract", {"contract_id": contract})
 
@@ -181,28 +202,48 @@ class Writes:
 
     # -- money ------------------------------------------------------------------------------------------------
 
-    async def transfer(self, key: Identity, to: bytes, units: int) -> None:
-        """Send units (10^-7 TFT) to an account; the sender's account lives on."""
+    async def transfer(self, key: Identity, to: bytes | str, units: int) -> None:
+        """Send units (10^-7 TFT) to a public key or an SS58 address; the sender's account lives on."""
+        if isinstance(to, str):
+            to = decode_address(to)
         await self.submit(key, "Balances", "transfer_keep_alive", {"dest": {"Id": to}, "value": units})
 
     async def ensure_account(self, key: Identity, activation_url: str) -> None:
-        """Have the activation service fund an account that holds nothing.
+        """Have an account funded that does not exist or cannot pay a fee; returns when the money is there.
 
-        Raises `ChainUnavailable` when the service cannot be reached, `ChainError` when it refuses.
+        Raises `ChainUnavailable` when the service cannot be reached or no money comes, `ChainError` when it refuses.
         """
-        body = {"substrateAccountID": key.address}
+        if await self.balance(key.public_key) > ENOUGH_UNITS:
+            return
+        await activate(activation_url, key.address)
+        deadline = time.monotonic() + FUNDS_TIMEOUT
+        while await self.balance(key.public_key) <= ENOUGH_UNITS:
+            if time.monotonic() > deadline:
+                raise ChainUnavailable(
+                    f"activation service {activation_url} took {key.address}, but no money came within "
+                    f"{FUNDS_TIMEOUT:g} s"
+                )
+            await asyncio.sleep(LOOK_AGAIN)
+
+    async def _submit(self, key: Identity, call: Call, timeout: float) -> Receipt:
+        """One call of an account after the other, in the order in which they were made."""
+        turn = self._turns.setdefault(key.public_key, asyncio.Lock())
+        deadline = time.monotonic() + timeout
         try:
-            async with aiohttp.ClientSession(
-                timeout=aiohttp.ClientTimeout(total=ACTIVATION_TIMEOUT)
-            ) as session:
-                async with session.post(activation_url, json=body) as answer:
-                    status, text = answer.status, (await answer.text())[:200]
-        except (aiohttp.ClientError, TimeoutError) as problem:
-            raise ChainUnavailable(f"activation service {activation_url}: {problem}") from problem
-        if status >= 500:
-            raise ChainUnavailable(f"activation service {activation_url} answered {status}: {text}")
-        if status >= 300 and status != ALREADY_ACTIVE:
-            raise ChainError(f"activation service {activation_url} refused {key.address} ({status}): {text}")
+            async with asyncio.timeout(timeout):
+                await turn.acquire()
+        except TimeoutError:
+            raise ChainUnavailable(
+                f"{call} was not sent: earlier calls of {key.address} took more than {timeout:g} s"
+            ) from None
+        try:
+            return await Submission(self._access, key, call, deadline - time.monotonic()).run()
+        finally:
+            turn.release()
+
+
+async def _call_values(calls: Sequence[Call], lease: Lease) -> list[Any]:
+    return [lease.runtime.call_value(call) for call in calls]
 
 
 def _node(

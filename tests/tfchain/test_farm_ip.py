@@ -16,7 +16,7 @@ def test_texts_that_farmers_entered() -> None:
             parsed = parse_farm_address(ip, gateway)
             assert (str(parsed.interface), str(parsed.gateway)) == (ip, gateway)
         else:
-            with pytest.raises(ValueError, match="192.88.99"):
+            with pytest.raises(ValueError, match=r"192\.88\.99"):
                 parse_farm_address(ip, gateway)
     report_count("farm address texts (B024)", len(verdicts))
 
