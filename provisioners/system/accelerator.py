@@ -12,6 +12,7 @@ import json
 import os
 import platform
 import secrets
+import signal
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -96,6 +97,7 @@ async def boots(argv: Sequence[str], token: str, deadline: float) -> bool:
         stdin=asyncio.subprocess.DEVNULL,
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.DEVNULL,
+        start_new_session=True,
     )
     try:
         async with asyncio.timeout(deadline):
@@ -109,7 +111,7 @@ async def boots(argv: Sequence[str], token: str, deadline: float) -> bool:
         return False
     finally:
         if process.returncode is None:
-            process.kill()
+            os.killpg(process.pid, signal.SIGKILL)  # with whatever holds its output open
             await process.wait()
 
 

@@ -19,6 +19,7 @@ PARENT = "zos"
 """Group below which all of a node's machines lie."""
 PERIOD_US = 100_000
 REMOVE_LIMIT_S = 5.0
+MAKE_TRIES = 10
 
 
 class Layout(Enum):
@@ -52,7 +53,9 @@ def _try_v2(mount: Path) -> bool:
         parent = mount / PARENT
         parent.mkdir(exist_ok=True)
         _enable_controllers(parent)
-        return {"memory", "cpu"} <= set((parent / "cgroup.subtree_control").read_text().split())
+        works = {"memory", "cpu"} <= set((parent / "cgroup.subtree_control").read_text().split())
+        _remove_empty(parent)
+        return works
     except OSError:
         return False
 
@@ -95,7 +98,7 @@ class Group:
     def ensure(self, limits: Limits) -> None:
         """Make the group and set its limits."""
         for folder in self.folders():
-            folder.mkdir(parents=True, exist_ok=True)
+            _make(folder, self.layout)
         quota = max(1000, round(limits.cpus * PERIOD_US))
         if self.layout is Layout.V2:
             (folder,) = self.folders()
@@ -164,8 +167,35 @@ class Group:
                 for folder in self.folders():
                     if folder.is_dir():
                         folder.rmdir()
+                    _remove_empty(folder.parent)
                 return
             except OSError:
                 if time.monotonic() > deadline:
                     raise
             time.sleep(0.02)
+
+
+def _make(folder: Path, layout: Layout) -> None:
+    """Make a group and the one around it, which the end of another machine may remove in the same moment.
+
+    Raises OSError.
+    """
+    for attempt in range(MAKE_TRIES):
+        try:
+            folder.parent.mkdir(exist_ok=True)
+            if layout is Layout.V2:
+                _enable_controllers(folder.parent)
+            folder.mkdir(exist_ok=True)
+            return
+        except FileNotFoundError:
+            if attempt == MAKE_TRIES - 1:
+                raise
+
+
+def _remove_empty(folder: Path) -> None:
+    """Remove the group around all machines when none is in it."""
+    try:
+        folder.rmdir()
+    except OSError as error:
+        if error.errno not in (errno.EBUSY, errno.ENOTEMPTY, errno.ENOENT):
+            raise

@@ -36,7 +36,9 @@ class Terminal:
                 while text not in self.text:
                     message = await self._connection.receive()
                     if message.type is not aiohttp.WSMsgType.BINARY:
-                        raise ConnectionError(f"the console closed before {text!r}; seen: {self.text[-2000:]}")
+                        raise ConnectionError(
+                            f"the console closed before {text!r}; seen: {self.text[-2000:]}"
+                        )
                     self.seen += message.data
         except TimeoutError:
             raise AssertionError(f"{text!r} was not printed; seen: {self.text[-2000:]}") from None

@@ -20,7 +20,7 @@ from tests.host.zmachine.terminal import session, terminal
 
 pytestmark = pytest.mark.root
 
-HOSTILE = "it's \"quoted\" $HOME `id` \\ and\nends here"
+HOSTILE = 'it\'s "quoted" $HOME `id` \\ and\nends here'
 
 
 async def test_a_machine_is_what_its_deployment_says(lab: Lab, provisioner: ZMachineProvisioner) -> None:
@@ -86,7 +86,9 @@ def _is_confined(lab: Lab, provisioner: ZMachineProvisioner, unique: str) -> Non
     qemu = process.read_mark(lab.paths.run / "vm" / unique / "qemu.mark")
     assert qemu is not None
     status = dict(
-        line.split(":\t", 1) for line in Path(f"/proc/{qemu.pid}/status").read_text().splitlines() if ":\t" in line
+        line.split(":\t", 1)
+        for line in Path(f"/proc/{qemu.pid}/status").read_text().splitlines()
+        if ":\t" in line
     )
     uids = {int(uid) for uid in status["Uid"].split()}
     assert len(uids) == 1
@@ -143,7 +145,9 @@ def _answers_now(lab: Lab, address: str) -> bool:
     return "1 received" in lab.inside("ping", "-c1", "-W1", address, check=False)
 
 
-async def test_a_machine_of_another_version_is_left_running(lab: Lab, provisioner: ZMachineProvisioner) -> None:
+async def test_a_machine_of_another_version_is_left_running(
+    lab: Lab, provisioner: ZMachineProvisioner
+) -> None:
     wanted = machine("vm3")
     owner = lab.owner_file(wanted.id, provisioner.type)
     result = await provisioner.provision(lab, wanted)
