@@ -11,6 +11,7 @@ import structlog
 
 from gridtypes import WorkloadId
 from provisioners.protocol import WorkloadError
+from provisioners.system.qmp import QmpFailed
 from provisioners.zmachine.ending import ending, last_words
 from provisioners.zmachine.machine import Machine
 from provisioners.zmachine.restart import STABLE_S, RestartPolicy, Verdict
@@ -96,14 +97,17 @@ class Keeper:
         await self._resumed.wait()
         try:
             await self._start()
-        except WorkloadError as error:
+            if not self._resumed.is_set():  # paused while it was being started
+                await self._machine.qmp.pause()
+        except (WorkloadError, QmpFailed) as error:
             await self._pause(self._policy.not_started(str(error)))
             return False
         except Exception as error:
             log.exception("machine could not be started", workload=str(self.status.id))
             await self._pause(self._policy.not_started(f"internal error {type(error).__name__}"))
             return False
-        self._say(state=GuestState.RUNNING, restarts=self.status.restarts + 1, next_try=None)
+        state = GuestState.RUNNING if self._resumed.is_set() else GuestState.PAUSED
+        self._say(state=state, restarts=self.status.restarts + 1, next_try=None)
         return True
 
     async def _pause(self, verdict: Verdict) -> None:
