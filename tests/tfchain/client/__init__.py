@@ -1,0 +1,1 @@
+"""The chain client against a real development chain."""
