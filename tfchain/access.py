@@ -43,21 +43,22 @@ class Access:
         self.genesis = genesis
         self.timeout = timeout
         self._runtimes: dict[tuple[bytes, Version], Runtime] = {}
+        self._reading_metadata = asyncio.Lock()
         self._versions: dict[str, tuple[float, Version]] = {}
         self._current: Endpoint | None = None
         self._compared_at = -COMPARE_EVERY
         self._comparison: asyncio.Task[None] | None = None
         self._is_closed = False
 
-    async def run(self, work: Work[T], timeout: float | None = None, on: Endpoint | None = None) -> T:
-        """Do `work` on an endpoint, on the next one when a connection fails; `on` names the only one to use.
+    async def run(self, work: Work[T], timeout: float | None = None) -> T:
+        """Do `work` on an endpoint, on the next one when a connection fails.
 
         `work` may run several times and must bear that.  Raises `ChainUnavailable` after `timeout` seconds.
         """
         deadline = time.monotonic() + (self.timeout if timeout is None else timeout)
         reasons: dict[str, str] = {}
         while True:
-            endpoint = on or await self._choose(deadline)
+            endpoint = await self._choose(deadline)
             self._require_open()
             pause = min(endpoint.not_before, deadline) - time.monotonic()
             if pause > 0:
@@ -66,19 +67,26 @@ class Access:
             if left <= 0:
                 raise ChainUnavailable(self._report(reasons))
             try:
-                async with asyncio.timeout(left):
-                    result = await self._attempt(endpoint, work)
-            except TimeoutError:
-                reasons[endpoint.url] = f"{endpoint.url} did not answer in time"
-                endpoint.failed(reasons[endpoint.url])
+                return await self.run_on(endpoint, work, left)
             except (ConnectionLost, WrongChain) as error:
                 reasons[endpoint.url] = str(error)
-                endpoint.failed(str(error))
                 if isinstance(error, WrongChain) and len(self.endpoints) == 1:
                     raise
-            else:
-                endpoint.worked()
-                return result
+
+    async def run_on(self, endpoint: Endpoint, work: Work[T], timeout: float) -> T:
+        """Do `work` on this endpoint, once; raises `ConnectionLost`, also after `timeout` seconds, and `WrongChain`."""
+        try:
+            async with asyncio.timeout(timeout):
+                result = await self._attempt(endpoint, work)
+        except TimeoutError:
+            reason = f"{endpoint.url} did not answer within {timeout:.3g} s"
+            endpoint.failed(reason)
+            raise ConnectionLost(reason) from None
+        except (ConnectionLost, WrongChain) as error:
+            endpoint.failed(str(error))
+            raise
+        endpoint.worked()
+        return result
 
     async def close(self) -> None:
         """End all connections, and what waits for them with `ChainClosed`."""
@@ -176,7 +184,11 @@ class Access:
     async def runtime_of(self, connection: Connection, version: Version, at: str | None = None) -> Runtime:
         """The runtime of a version; `at` is a block hash at which it is in force, the best block otherwise."""
         key = self.require_genesis(), version
-        if key not in self._runtimes:
+        if key in self._runtimes:
+            return self._runtimes[key]
+        async with self._reading_metadata:
+            if key in self._runtimes:
+                return self._runtimes[key]
             answer = await connection.request("state_getMetadata", [at] if at else [], REQUEST_TIMEOUT)
             raw = bytes.fromhex(answer.removeprefix("0x"))
             while len(self._runtimes) >= MAX_RUNTIMES:
@@ -185,7 +197,7 @@ class Access:
             log.info(
                 "chain runtime %d (transactions %d) at %s", version.spec, version.transaction, connection.url
             )
-        return self._runtimes[key]
+            return self._runtimes[key]
 
     # Choosing
 
@@ -230,15 +242,11 @@ class Access:
             endpoint.head = None
             return
         try:
-            async with asyncio.timeout(COMPARE_TIMEOUT):
-                endpoint.head = await self._attempt(endpoint, lambda lease: lease.best_number())
-            endpoint.worked()
-        except TimeoutError:
+            endpoint.head = await self.run_on(endpoint, lambda lease: lease.best_number(), COMPARE_TIMEOUT)
+        except (ChainUnavailable, ChainError) as error:
             endpoint.head = None
-            endpoint.failed(f"{endpoint.url} did not answer within {COMPARE_TIMEOUT:g} s")
-        except (ChainUnavailable, ChainError, ScaleError) as error:
-            endpoint.head = None
-            endpoint.failed(str(error))
+            if endpoint.trouble is None:
+                endpoint.failed(str(error))
 
     def _switch(self, chosen: Endpoint) -> None:
         before, self._current = self._current, chosen

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import time
 from collections.abc import AsyncIterator
@@ -18,6 +19,8 @@ LONGEST_PAUSE = 10.0
 SPARE_AGE = 15.0
 """Seconds for which an unused connection is kept: nobody answers a ping on it meanwhile."""
 MAX_SPARE = 4
+MAX_CONNECTIONS = 64
+"""Users at a time; each write needs one until its block, each connection is a thread."""
 
 
 @dataclass(slots=True)
@@ -31,11 +34,17 @@ class Endpoint:
     """Monotonic time of the next try."""
     _backoff: Backoff = field(default_factory=lambda: Backoff(FIRST_PAUSE, LONGEST_PAUSE))
     _spare: list[tuple[float, Connection]] = field(default_factory=list)
+    _room: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(MAX_CONNECTIONS))
     _open: WeakSet[Connection] = field(default_factory=WeakSet)
 
     @contextlib.asynccontextmanager
     async def connection(self, timeout: float) -> AsyncIterator[Connection]:
-        """A connection for one user at a time; raises `ConnectionLost`."""
+        """A connection for one user at a time; waits while `MAX_CONNECTIONS` are in use; raises `ConnectionLost`."""
+        async with self._room, self._borrowed(timeout) as connection:
+            yield connection
+
+    @contextlib.asynccontextmanager
+    async def _borrowed(self, timeout: float) -> AsyncIterator[Connection]:
         connection = self._take_spare() or await self.open(timeout)
         is_clean = False
         try:

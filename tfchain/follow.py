@@ -114,7 +114,7 @@ class Follower:
         for endpoint in self._access.endpoints:
             found: list[FinalisedBlock] = []
             try:
-                await self._access.run(partial(self._read, number, number, found), on=endpoint, timeout=5.0)
+                await self._access.run_on(endpoint, partial(self._read, number, number, found), 5.0)
             except ChainUnavailable:
                 return None
             except ChainError:

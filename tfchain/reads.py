@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import time
 from collections.abc import AsyncIterator, Sequence
 from functools import partial
@@ -11,7 +12,7 @@ from typing import Any
 from gridtypes.ids import ContractId, FarmId, NodeId, TwinId
 from tfchain.access import Access
 from tfchain.codec.values import Value
-from tfchain.errors import ChainUnavailable, NotFound
+from tfchain.errors import ChainClosed, ChainError, ChainUnavailable, NotFound
 from tfchain.lease import Lease
 from tfchain.models import Contract, ContractResources, Farm, Head, Node, NodePower, Twin
 from tfchain.models.contract import deployment_hash_field
@@ -20,6 +21,10 @@ from tfchain.runtime import Version
 VALUES_PER_REQUEST = 256
 LOOK_AGAIN = 1.0
 """Seconds between two looks for something that is not there yet."""
+
+LOOK_TIMEOUT = 3.0
+
+log = logging.getLogger(__name__)
 
 TFGRID = "TfgridModule"
 CONTRACTS = "SmartContractModule"
@@ -113,16 +118,16 @@ class Reads:
         deadline = time.monotonic() + patience
         highest = -1
         while True:
-            for found, block in await self._look_everywhere(contract_id):
-                if found is not None:
-                    return found
-                highest = max(highest, block)
+            contract, block = await self._look_everywhere(contract_id)
+            if contract is not None:
+                return contract
+            highest = max(highest, block)
             if time.monotonic() + LOOK_AGAIN > deadline:
                 break
             await asyncio.sleep(LOOK_AGAIN)
         if highest < 0:
             raise ChainUnavailable(
-                f"no endpoint answered within {patience:g} s where contract {contract_id} is"
+                f"no endpoint could be asked for contract {contract_id} within {patience:g} s"
             )
         raise NotFound(f"contract {contract_id} is not on the chain: looked for it up to block {highest}")
 
@@ -170,21 +175,36 @@ class Reads:
                 return
             after = keys[-1]
 
-    async def _look_everywhere(self, contract_id: ContractId) -> list[tuple[Contract | None, int]]:
+    async def _look_everywhere(self, contract_id: ContractId) -> tuple[Contract | None, int]:
+        """The contract as the first endpoint that has it shows it, and the highest block that was looked at."""
+
         async def look(lease: Lease) -> tuple[Contract | None, int]:
             block = await lease.best()
             value = await lease.storage(CONTRACTS, "Contracts", contract_id, at=block.hash)
             return (None if value is None else Contract.from_value(value)), block.number
 
-        fit = [endpoint for endpoint in self._access.endpoints if endpoint.trouble is None]
-        asked = (
-            self._access.run(look, on=endpoint, timeout=5.0) for endpoint in fit or self._access.endpoints
-        )
-        answers = await asyncio.gather(*asked, return_exceptions=True)
-        for answer in answers:
-            if isinstance(answer, BaseException) and not isinstance(answer, ChainUnavailable):
-                raise answer
-        return [answer for answer in answers if not isinstance(answer, BaseException)]
+        asked = [
+            asyncio.create_task(self._access.run_on(endpoint, look, LOOK_TIMEOUT))
+            for endpoint in self._access.endpoints
+        ]
+        highest = -1
+        try:
+            for answer in asyncio.as_completed(asked):
+                try:
+                    found, block = await answer
+                except ChainClosed:
+                    raise
+                except (ChainUnavailable, ChainError) as error:
+                    log.debug("looking for contract %d: %s", contract_id, error)
+                    continue
+                if found is not None:
+                    return found, block
+                highest = max(highest, block)
+            return None, highest
+        finally:
+            for task in asked:
+                task.cancel()
+            await asyncio.gather(*asked, return_exceptions=True)
 
 
 async def _genesis(lease: Lease) -> bytes:

@@ -23,9 +23,9 @@ def process(tmp_path: Path) -> Iterator[ChainProcess]:
     made.stop()
 
 
-@pytest.fixture(scope="package")
+@pytest.fixture(scope="module")
 def shared_process(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ChainProcess]:
-    """A development chain for tests that only add to it."""
+    """One development chain for all tests of a module that only add to it."""
     made = ChainProcess(tmp_path_factory.mktemp("chain"))
     made.start()
     yield made
