@@ -50,7 +50,7 @@ class Access:
         self._comparison: asyncio.Task[None] | None = None
         self._is_closed = False
 
-    async def run(self, work: Work[T], timeout: float | None = None) -> T:
+    async def run(self, work: Work[T], timeout: float | None = None, *, is_write: bool = False) -> T:
         """Do `work` on an endpoint, on the next one when a connection fails.
 
         `work` may run several times and must bear that.  Raises `ChainUnavailable` after `timeout` seconds.
@@ -67,17 +67,17 @@ class Access:
             if left <= 0:
                 raise ChainUnavailable(self._report(reasons))
             try:
-                return await self.run_on(endpoint, work, left)
+                return await self.run_on(endpoint, work, left, is_write=is_write)
             except (ConnectionLost, WrongChain) as error:
                 reasons[endpoint.url] = str(error)
                 if isinstance(error, WrongChain) and len(self.endpoints) == 1:
                     raise
 
-    async def run_on(self, endpoint: Endpoint, work: Work[T], timeout: float) -> T:
+    async def run_on(self, endpoint: Endpoint, work: Work[T], timeout: float, *, is_write: bool = False) -> T:
         """Do `work` on this endpoint, once; raises `ConnectionLost`, also after `timeout` seconds, and `WrongChain`."""
         try:
             async with asyncio.timeout(timeout):
-                result = await self._attempt(endpoint, work)
+                result = await self._attempt(endpoint, work, is_write)
         except TimeoutError:
             reason = f"{endpoint.url} did not answer within {timeout:.3g} s"
             endpoint.failed(reason)
@@ -113,9 +113,9 @@ class Access:
         self._versions.clear()
         self._runtimes = {key: known for key, known in self._runtimes.items() if known is not runtime}
 
-    async def _attempt(self, endpoint: Endpoint, work: Work[T]) -> T:
+    async def _attempt(self, endpoint: Endpoint, work: Work[T], is_write: bool) -> T:
         self._require_open()
-        async with endpoint.connection(REQUEST_TIMEOUT) as connection:
+        async with endpoint.connection(REQUEST_TIMEOUT, is_write) as connection:
             lease = await self.prepare(endpoint, connection)
             try:
                 return await work(lease)

@@ -18,9 +18,10 @@ LONGEST_PAUSE = 10.0
 """Seconds before an endpoint that failed is tried again."""
 SPARE_AGE = 15.0
 """Seconds for which an unused connection is kept: nobody answers a ping on it meanwhile."""
-MAX_SPARE = 4
-MAX_CONNECTIONS = 64
-"""Users at a time; each write needs one until its block, each connection is a thread."""
+MAX_READS = 8
+"""Reads at a time.  Each is a thread with a connection; more of them only wait for each other."""
+MAX_WRITES = 64
+"""Writes at a time; each needs its connection until its block comes."""
 
 
 @dataclass(slots=True)
@@ -34,13 +35,14 @@ class Endpoint:
     """Monotonic time of the next try."""
     _backoff: Backoff = field(default_factory=lambda: Backoff(FIRST_PAUSE, LONGEST_PAUSE))
     _spare: list[tuple[float, Connection]] = field(default_factory=list)
-    _room: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(MAX_CONNECTIONS))
+    _reads: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(MAX_READS))
+    _writes: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(MAX_WRITES))
     _open: WeakSet[Connection] = field(default_factory=WeakSet)
 
     @contextlib.asynccontextmanager
-    async def connection(self, timeout: float) -> AsyncIterator[Connection]:
-        """A connection for one user at a time; waits while `MAX_CONNECTIONS` are in use; raises `ConnectionLost`."""
-        async with self._room, self._borrowed(timeout) as connection:
+    async def connection(self, timeout: float, is_write: bool = False) -> AsyncIterator[Connection]:
+        """A connection for one user at a time; waits for its turn; raises `ConnectionLost`."""
+        async with self._writes if is_write else self._reads, self._borrowed(timeout) as connection:
             yield connection
 
     @contextlib.asynccontextmanager
@@ -55,7 +57,7 @@ class Endpoint:
             raise
         finally:
             # After anything but an answer, one may still be on its way: the next user must not get it.
-            if is_clean and connection.is_usable and len(self._spare) < MAX_SPARE:
+            if is_clean and connection.is_usable and len(self._spare) < MAX_READS:
                 self._spare.append((time.monotonic(), connection))
             else:
                 connection.close()

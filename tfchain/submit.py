@@ -35,7 +35,6 @@ ERA_PERIOD = 128
 """Blocks for which an extrinsic is valid; about 13 minutes."""
 WATCH_TIMEOUT = 30.0
 """Seconds for which one connection is watched before the blocks are searched: a status may be lost."""
-SEARCH_AGAIN = 1.0
 
 CODE_INVALID = 1010
 CODE_UNKNOWN_VALIDITY = 1011
@@ -136,7 +135,7 @@ class Submission:
             if left <= 0:
                 raise self._gave_up("no answer in time")
             try:
-                receipt = await self._access.run(self._step, timeout=left)
+                receipt = await self._access.run(self._step, timeout=left, is_write=True)
             except OutcomeUnknown:
                 raise
             except ChainUnavailable as error:

@@ -323,7 +323,7 @@ async def test_parallel_reads_share_few_connections(
     proxy, _ = proxies
     async with Chain([proxy.url]) as chain:
         await asyncio.gather(*(chain.now() for _ in range(100)))
-        assert len(own_threads()) <= endpoint.MAX_CONNECTIONS
+        assert len(own_threads()) <= endpoint.MAX_READS
         assert proxy.seen["state_getMetadata"] == 1
 
 
