@@ -75,4 +75,6 @@ async def talk(connection: aiohttp.ClientWebSocketResponse, command: str, *, lim
                     return body.replace("\r", "").strip("\n")
     except TimeoutError:
         pass
-    raise ClientError(f"the console did not finish {command!r} within {limit:.0f} s; it showed: {seen[-300:]!r}")
+    raise ClientError(
+        f"the console did not finish {command!r} within {limit:.0f} s; it showed: {seen[-300:]!r}"
+    )

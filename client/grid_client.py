@@ -5,9 +5,9 @@ from __future__ import annotations
 import asyncio
 import secrets
 import time
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncGenerator, Callable, Coroutine, Sequence
 from dataclasses import dataclass, replace
-from typing import Protocol, TypeVar
+from typing import Any, Protocol, TypeVar
 
 import aiohttp
 
@@ -312,7 +312,7 @@ class GridClient:
                 wanted = (versions or {}).get(contract)
                 group.create_task(self._follow_one(node, contract, wanted, report, deadline))
 
-    async def watch(self, node: int, contract: ContractId) -> AsyncIterator[Workload]:
+    async def watch(self, node: int, contract: ContractId) -> AsyncGenerator[Workload, None]:
         """Every change of a deployment as it comes."""
         client, seen, pause = await self.node(node), 0, POLL_FIRST_S
         while True:
@@ -374,7 +374,7 @@ class GridClient:
                 if await self._settled(node, contract, version):
                     return
         finally:
-            await stream.aclose()  # type: ignore[attr-defined]  # an async generator, typed as its iterator
+            await stream.aclose()
 
     async def _settled(self, node: int, contract: ContractId, version: int | None) -> bool:
         """Whether all workloads have an end result.  Raises ClientError when one failed."""
@@ -543,13 +543,13 @@ def _reason(problem: BaseException) -> str:
     return str(problem) or type(problem).__name__
 
 
-async def _bounded(jobs: Sequence[asyncio.Future[T] | object]) -> list[T]:
+async def _bounded(jobs: Sequence[Coroutine[Any, Any, T]]) -> list[T]:
     """Run coroutines side by side, at most PARALLEL at once, in order of the input."""
     limit = asyncio.Semaphore(PARALLEL)
 
-    async def one(job: object) -> T:
+    async def one(job: Coroutine[Any, Any, T]) -> T:
         async with limit:
-            return await job  # type: ignore[misc,no-any-return]
+            return await job
 
     return list(await asyncio.gather(*(one(job) for job in jobs)))
 

@@ -23,6 +23,7 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
+from typing import Literal
 
 from pydantic import Field
 
@@ -43,7 +44,7 @@ class BusPart(settings.Section):
 
 class UserPart(settings.Section):
     key: Path
-    key_type: str = "ed25519"
+    key_type: Literal["ed25519", "sr25519"] = "ed25519"
     twin: int = Field(ge=1, le=2**32 - 1)
 
 

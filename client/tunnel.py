@@ -10,11 +10,14 @@ import asyncio
 import contextlib
 import os
 import secrets
+import threading
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
+from ipaddress import IPv4Network
 from typing import TypeVar
 
 from client.errors import ClientError
+from client.namespace import enter
 from client.network_plan import wireguard_address
 from client.wireguard_key import WireGuardKey
 from gridtypes.workloads import Network
@@ -60,8 +63,6 @@ class TunnelPlan:
     @property
     def addresses(self) -> tuple[str, ...]:
         """Addresses of the user's end: the WireGuard one and the first of his subnet."""
-        from ipaddress import IPv4Network
-
         subnet = IPv4Network(self.subnet)
         return f"{wireguard_address(subnet)}/16", f"{subnet.network_address + 1}/{subnet.prefixlen}"
 
@@ -78,19 +79,17 @@ def plan(network: Network, key: WireGuardKey, parts: list[tuple[Network, str]]) 
         TunnelPeer(
             WireGuardKey.from_private(part.wireguard_private_key).public,
             f"{host}:{part.wireguard_listen_port}",
-            (str(part.subnet), f"{wireguard_address(_network(part))}/32"),
+            (str(_subnet(part)), f"{wireguard_address(_subnet(part))}/32"),
         )
         for part, host in parts
-        if host
+        if host and part.subnet is not None
     )
     if not peers:
         raise ClientError("no node of this network can be reached from here")
     return TunnelPlan(key, str(own.subnet.network), str(network.ip_range.network), peers)
 
 
-def _network(part: Network):  # type: ignore[no-untyped-def]
-    from ipaddress import IPv4Network
-
+def _subnet(part: Network) -> IPv4Network:
     return IPv4Network(str(part.subnet), strict=False)
 
 
@@ -102,10 +101,6 @@ class Tunnel:
 
     async def run(self, work: Callable[[], T]) -> T:
         """Run `work` in a fresh thread inside the tunnel's namespace; sockets that it makes stay there."""
-        import threading
-
-        from client.namespace import enter
-
         loop = asyncio.get_running_loop()
         future: asyncio.Future[T] = loop.create_future()
 
@@ -176,11 +171,19 @@ async def _make_link(name: str) -> asyncio.subprocess.Process | None:
     except FileNotFoundError:
         raise ClientError("no WireGuard in this kernel, and no wireguard-go: install wireguard-go") from None
     socket = f"/run/wireguard/{name}.sock"
-    deadline = asyncio.get_running_loop().time() + START_TIMEOUT_S
-    while not os.path.exists(socket):
-        if helper.returncode is not None or asyncio.get_running_loop().time() > deadline:
-            raise ClientError("wireguard-go did not start")
-        await asyncio.sleep(0.02)
+    try:
+        async with asyncio.timeout(START_TIMEOUT_S):
+            while not os.path.exists(socket):
+                if helper.returncode is not None:
+                    raise ClientError(f"wireguard-go ended with status {helper.returncode}")
+                await asyncio.sleep(0.02)
+    except BaseException as problem:
+        if helper.returncode is None:
+            helper.kill()
+        await helper.wait()
+        if isinstance(problem, TimeoutError):
+            raise ClientError(f"wireguard-go was not ready within {START_TIMEOUT_S:.0f} s") from None
+        raise
     return helper
 
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from ipaddress import IPv4Address
 
-from gridtypes import Workload
+from gridtypes import Name, Workload
 from gridtypes.addresses import parse_ip, parse_ipnet
+from gridtypes.kinds import TextMap
 from gridtypes.workloads import (
     MachineCapacity,
     MachineInterface,
@@ -88,14 +89,14 @@ def zmachine(
     data = ZMachine(
         flist=flist,
         network=MachineNetwork(
-            public_ip=public_ip,
+            public_ip=Name(public_ip),
             planetary=planetary,
-            interfaces=[MachineInterface(network=network, ip=parse_ip(str(ip)))],
+            interfaces=[MachineInterface(network=Name(network), ip=parse_ip(str(ip)))],
         ),
         size=size,
         compute_capacity=MachineCapacity(cpu=cpu, memory=memory),
-        mounts=[MachineMount(name=disk, mountpoint=point) for disk, point in (mounts or {}).items()],
+        mounts=[MachineMount(name=Name(disk), mountpoint=point) for disk, point in (mounts or {}).items()],
         entrypoint=entrypoint,
-        env=dict(env or {}),
+        env=TextMap(env or {}),
     )
     return Workload.build(name, data, version=version, description=description)

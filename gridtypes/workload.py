@@ -18,6 +18,7 @@ from gridtypes.results import ResultData, load_result
 from gridtypes.workload_type import WorkloadType
 from gridtypes.workloads import DATA_MODELS, WorkloadData, load_data
 
+_RESULT = NestedRecord(Result)
 _TYPE_OF = {model: type for type, model in DATA_MODELS.items()}
 
 
@@ -33,7 +34,7 @@ class Workload(Record):
     """JSON of the data, byte for byte as received; see `load`."""
     metadata: str = member(TEXT)
     description: str = member(TEXT)
-    result: Result = member(NestedRecord(Result))
+    result: Result = member(_RESULT)
     _loaded: WorkloadData = dataclasses.field(init=False, repr=False, compare=False)
     """Set by the first `load`; data never change."""
 
@@ -76,8 +77,16 @@ class Workload(Record):
         return self.load().capacity()
 
     def with_result(self, result: Result) -> Self:
-        """A copy that carries this result."""
-        return dataclasses.replace(self, result=result)
+        """A copy that carries this result.
+
+        Everything else was checked and decoded before, so it is taken over as it is: nodes do this very often.
+        """
+        made = object.__new__(type(self))
+        for field in dataclasses.fields(self):
+            if hasattr(self, field.name):  # `_loaded` may not be there yet
+                object.__setattr__(made, field.name, getattr(self, field.name))
+        object.__setattr__(made, "result", _RESULT.take(result))
+        return made
 
     def with_data(self, data: WorkloadData, *, version: int) -> Self:
         """A copy with other data, changed in deployment version `version`."""

@@ -133,3 +133,8 @@ def test_a_failed_deployment_keeps_time_and_data_of_its_results() -> None:
     assert (workload.result.state, workload.result.message) == ("error", "no contract")
     assert (workload.result.created, workload.result.data) == (5, b'{"x":1}')
     assert not deployment.failed("no contract").is_active()
+
+
+def test_a_result_has_to_be_one() -> None:
+    with pytest.raises(TypeError, match="is not a Result"):
+        Workload(type=WorkloadType.ZMOUNT, data=b'{"size":1}').with_result("ok")  # type: ignore[arg-type]  # on purpose

@@ -48,6 +48,20 @@ def test_the_hash_depends_on_neither_results_nor_contract_nor_signatures(
 
 
 @relaxed
+@given(deployments, results)
+def test_a_result_changes_nothing_else_and_nothing_is_decoded_again(
+    deployment: Deployment, result: Result
+) -> None:
+    for workload in deployment.workloads:
+        with suppress(InvalidDeployment):
+            workload.load()
+        changed = workload.with_result(result)
+        assert changed == replace(workload, result=result)
+        with suppress(InvalidDeployment):
+            assert changed.load() is workload.load()
+
+
+@relaxed
 @given(deployments, st.randoms(use_true_random=False))
 def test_the_hash_depends_on_neither_order_nor_spelling_of_keys(deployment: Deployment, random: Any) -> None:
     def shuffled(value: Any, in_map: bool = False) -> Any:
