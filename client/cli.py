@@ -14,9 +14,11 @@ import typer
 
 from client import deployment_file, profile, view
 from client.errors import CheckFailed, ClientError
-from client.grid_client import Event, GridClient, NodeSummary, Placed
+from client.events import Event
+from client.grid_client import GridClient
 from client.machine_console import attach
 from client.namespace import enter
+from client.placed import NodeSummary, Placed
 from gridtypes import Workload
 from rmb import connect
 from rmb.errors import RmbError
@@ -130,10 +132,21 @@ def console(
 
 
 def main() -> None:
-    """Console script.  Plug-ins come from the entry points `zos.plugins`."""
-    for point in entry_points(group="zos.plugins"):
-        app.add_typer(point.load(), name=point.name)
+    """Console script."""
+    add_plugins(app)
     app()
+
+
+def add_plugins(to: typer.Typer) -> None:
+    """Add the commands that other packages offer under the entry points `zos.plugins`.
+
+    One that cannot be loaded is named on standard error; the others work.
+    """
+    for point in entry_points(group="zos.plugins"):
+        try:
+            to.add_typer(point.load(), name=point.name)
+        except Exception as problem:
+            print(f"zos: plug-in {point.name} cannot be loaded: {_one_line(problem)}", file=sys.stderr)
 
 
 # -- running -------------------------------------------------------------------------------------------------------
@@ -158,9 +171,9 @@ def _run(profile_name: str | None, work: Callable[[GridClient], Awaitable[T]]) -
 
         return asyncio.run(session())
     except CheckFailed as problem:
-        _fail("not deployed, nothing was paid:\n" + "\n".join(f"  {reason}" for reason in problem.reasons))
+        _fail(f"not deployed, nothing was paid: {problem}")
     except (ClientError, RmbError, ChainError, ChainUnavailable, OSError, ValueError) as problem:
-        _fail(str(problem))
+        _fail(problem)
     except KeyboardInterrupt:
         _fail("interrupted")
 
@@ -180,12 +193,17 @@ def _load(file: Path) -> deployment_file.DeploymentFile:
     try:
         return deployment_file.load(file)
     except ClientError as problem:
-        _fail(str(problem), 2)
+        _fail(problem, 2)
 
 
-def _fail(reason: str, code: int = 1) -> NoReturn:
-    print(f"zos: {reason}", file=sys.stderr)
+def _fail(reason: object, code: int = 1) -> NoReturn:
+    print(f"zos: {_one_line(reason)}", file=sys.stderr)
     raise typer.Exit(code)
+
+
+def _one_line(reason: object) -> str:
+    """One line, and nothing that a terminal would obey: parts of it come from nodes."""
+    return " ".join("".join(each if each.isprintable() else " " for each in str(reason)).split())
 
 
 # -- JSON ----------------------------------------------------------------------------------------------------------

@@ -15,7 +15,9 @@ import aiohttp
 from client import tunnel
 from client.console import open_console, talk
 from client.errors import ClientError, NotFound
-from client.grid_client import GridClient, Placed, host_of
+from client.grid_client import GridClient
+from client.placed import Placed
+from client.survey import host_of
 from client.tunnel import Tunnel
 from client.wireguard_key import WireGuardKey
 from gridtypes import Workload, WorkloadType

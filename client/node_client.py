@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import json
-from typing import Any, Protocol
+from collections.abc import Callable
+from typing import Any, Protocol, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
 
+import rmb
 from gridtypes import ContractId, Deployment, TwinId, Workload
+
+T = TypeVar("T")
 
 DEFAULT_TIMEOUT = 30.0
 """Seconds."""
@@ -98,12 +102,15 @@ class Interfaces(BaseModel):
 class NodeClient:
     """The node whose twin is `twin`, over the bus.
 
-    Every call raises what `rmb.Client.call` raises; a refusal of the node is `rmb.RemoteError` with its text.
+    Every call raises what `rmb.Client.call` raises: a refusal of the node is `rmb.RemoteError` with its text, an answer
+    of another shape than the command has is `rmb.InvalidAnswer`.
     """
 
     def __init__(self, twin: TwinId | int, bus: Bus) -> None:
         self.twin = TwinId(twin)
         self._bus = bus
+
+    # -- deployments ------------------------------------------------------------------------------------------
 
     async def deployment_deploy(self, deployment: Deployment, timeout: float = DEFAULT_TIMEOUT) -> None:
         """Returns when the node has accepted and stored it; results are in `deployment_changes`."""
@@ -117,64 +124,121 @@ class NodeClient:
         self, contract: ContractId | int, timeout: float = DEFAULT_TIMEOUT
     ) -> Deployment:
         """The deployment with the latest result of each active workload."""
-        answer = await self._call("deployment.get", {"contract_id": contract}, timeout)
-        return Deployment.from_json(json.dumps(answer))
+        return await self._ask(_deployment, "deployment.get", timeout, {"contract_id": contract})
 
     async def deployment_list(self, timeout: float = DEFAULT_TIMEOUT) -> list[Deployment]:
         """The caller's own active deployments on the node."""
-        answer = await self._call("deployment.list", None, timeout)
-        return [Deployment.from_json(json.dumps(each)) for each in answer or ()]
+        return await self._ask(_each(_deployment), "deployment.list", timeout)
 
     async def deployment_changes(
         self, contract: ContractId | int, timeout: float = DEFAULT_TIMEOUT
     ) -> list[Workload]:
         """Every result that any workload of the deployment ever had, oldest first."""
-        answer = await self._call("deployment.changes", {"contract_id": contract}, timeout)
-        return [Workload.from_json(json.dumps(each)) for each in answer or ()]
+        return await self._ask(_each(_workload), "deployment.changes", timeout, {"contract_id": contract})
 
     async def deployment_delete(self, contract: ContractId | int, timeout: float = DEFAULT_TIMEOUT) -> None:
         """Always refused by nodes: a deployment ends with its contract."""
         await self._call("deployment.delete", {"contract_id": contract}, timeout)
 
+    # -- capacity ---------------------------------------------------------------------------------------------
+
     async def counters(self, timeout: float = DEFAULT_TIMEOUT) -> Counters:
         """Capacity and use (`zos.statistics.get`)."""
-        return Counters.model_validate(await self._call("statistics.get", None, timeout))
+        return await self._ask(Counters.model_validate, "statistics.get", timeout)
 
     async def pools(self, timeout: float = DEFAULT_TIMEOUT) -> list[Pool]:
-        return [Pool.model_validate(each) for each in await self._call("storage.pools", None, timeout) or ()]
+        """The node's disks, SSDs first."""
+        return await self._ask(_each(Pool.model_validate), "storage.pools", timeout)
+
+    # -- network ----------------------------------------------------------------------------------------------
 
     async def network_list_wg_ports(self, timeout: float = DEFAULT_TIMEOUT) -> list[int]:
         """UDP ports that are taken."""
-        return [int(port) for port in await self._call("network.list_wg_ports", None, timeout) or ()]
+        return await self._ask(_numbers, "network.list_wg_ports", timeout)
 
     async def network_list_interfaces(self, timeout: float = DEFAULT_TIMEOUT) -> Interfaces:
-        return Interfaces.model_validate(await self._call("network.interfaces", None, timeout))
+        """Addresses of the node itself."""
+        return await self._ask(Interfaces.model_validate, "network.interfaces", timeout)
 
     async def network_get_public_config(self, timeout: float = DEFAULT_TIMEOUT) -> NodePublicConfig:
         """Raises rmb.RemoteError on a node without public configuration."""
-        return NodePublicConfig.model_validate(await self._call("network.public_config_get", None, timeout))
+        return await self._ask(NodePublicConfig.model_validate, "network.public_config_get", timeout)
 
     async def has_public_ipv6(self, timeout: float = DEFAULT_TIMEOUT) -> bool:
-        return bool(await self._call("network.has_ipv6", None, timeout))
+        return await self._ask(_flag, "network.has_ipv6", timeout)
 
     async def network_list_public_ips(self, timeout: float = DEFAULT_TIMEOUT) -> list[str]:
         """Public addresses in use on the node, everybody's, in CIDR form."""
-        return list(await self._call("network.list_public_ips", None, timeout) or ())
+        return await self._ask(_texts, "network.list_public_ips", timeout)
 
     async def network_list_private_ips(self, network: str, timeout: float = DEFAULT_TIMEOUT) -> list[str]:
         """Addresses in use in the caller's network of that name."""
-        return list(await self._call("network.list_private_ips", {"network_name": network}, timeout) or ())
+        return await self._ask(_texts, "network.list_private_ips", timeout, {"network_name": network})
+
+    # -- system -----------------------------------------------------------------------------------------------
 
     async def system_version(self, timeout: float = DEFAULT_TIMEOUT) -> Version:
-        return Version.model_validate(await self._call("system.version", None, timeout))
+        return await self._ask(Version.model_validate, "system.version", timeout)
 
     async def system_hypervisor(self, timeout: float = DEFAULT_TIMEOUT) -> str:
         """Empty on bare metal."""
-        return str(await self._call("system.hypervisor", None, timeout) or "")
+        return await self._ask(_text, "system.hypervisor", timeout)
 
     async def system_get_node_features(self, timeout: float = DEFAULT_TIMEOUT) -> list[str]:
         """Workload types and abilities of the node."""
-        return list(await self._call("system.node_features_get", None, timeout) or ())
+        return await self._ask(_texts, "system.node_features_get", timeout)
+
+    # -- calling ----------------------------------------------------------------------------------------------
 
     async def _call(self, command: str, payload: Any, timeout: float) -> Any:
         return await self._bus.call(self.twin, f"zos.{command}", payload, timeout)
+
+    async def _ask(self, read: Callable[[Any], T], command: str, timeout: float, payload: Any = None) -> T:
+        answer = await self._call(command, payload, timeout)
+        try:
+            return read(answer)
+        except ValueError as problem:
+            raise rmb.InvalidAnswer(
+                f"zos.{command} on twin {self.twin}: the answer has another shape: {_line(problem)}"
+            ) from problem
+
+
+# None stands for an empty list or text: that is how nodes in Go answer.
+_number_list = TypeAdapter(list[int])
+_text_list = TypeAdapter(list[str])
+_any_list = TypeAdapter(list[Any])
+_one_text = TypeAdapter(str)
+_one_flag = TypeAdapter(bool)
+
+
+def _numbers(answer: Any) -> list[int]:
+    return _number_list.validate_python(answer or [])
+
+
+def _texts(answer: Any) -> list[str]:
+    return _text_list.validate_python(answer or [])
+
+
+def _text(answer: Any) -> str:
+    return _one_text.validate_python(answer or "")
+
+
+def _flag(answer: Any) -> bool:
+    return _one_flag.validate_python(answer or False)
+
+
+def _each(read: Callable[[Any], T]) -> Callable[[Any], list[T]]:
+    return lambda answer: [read(one) for one in _any_list.validate_python(answer or [])]
+
+
+def _deployment(answer: Any) -> Deployment:
+    return Deployment.from_json(json.dumps(answer))
+
+
+def _workload(answer: Any) -> Workload:
+    return Workload.from_json(json.dumps(answer))
+
+
+def _line(problem: ValueError) -> str:
+    """The first lines of a long explanation, as one."""
+    return " ".join(str(problem).split())[:200]

@@ -266,6 +266,24 @@ def next_version(before: Deployment, wanted: Deployment) -> Deployment:
     )
 
 
+def put_back(now: Deployment, former: Deployment, failed: Deployment) -> Deployment:
+    """`former` as the version after `now`, where `failed` was tried in between.
+
+    What `failed` touched is sent again even where the node still shows it as it was: it may not have got to it yet.
+    """
+    version = now.version + 1
+    kept = {str(one.name) for one in failed.workloads if one.version < failed.version}
+    return dataclasses.replace(
+        former,
+        version=version,
+        contract_id=now.contract_id,
+        workloads=[
+            one if one.name in kept else dataclasses.replace(one, version=version) for one in former.workloads
+        ],
+        signature_requirement=dataclasses.replace(former.signature_requirement, signatures=[]),
+    )
+
+
 def _same(known: Workload, wanted: Workload) -> bool:
     return (known.type, known.load(), known.metadata, known.description) == (
         wanted.type,

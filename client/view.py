@@ -7,15 +7,17 @@ from types import TracebackType
 
 from rich.console import Console
 from rich.live import Live
+from rich.markup import escape
 from rich.spinner import Spinner
 from rich.table import Table
 
-from client.grid_client import Event, NodeSummary, Placed
+from client.events import Event
+from client.placed import NodeSummary, Placed
 from gridtypes import GIB, ResultState, Workload
 from gridtypes.results import PublicIPResult, ZMachineResult
 
-out = Console()
-err = Console(stderr=True)
+out = Console(highlight=False)
+err = Console(stderr=True, highlight=False)
 
 COLOURS = {
     "ok": "green",
@@ -25,6 +27,11 @@ COLOURS = {
     "paused": "blue",
     "deleted": "dim",
 }
+
+
+def plain(text: str) -> str:
+    """Text of a node or a user, to be shown as it is: no markup, nothing that a terminal would obey."""
+    return escape("".join(each if each.isprintable() else " " for each in text))
 
 
 class LiveView:
@@ -64,7 +71,9 @@ class LiveView:
         for (node, name), (state, message) in sorted(self._rows.items()):
             mark = Spinner("dots") if state == "init" else "[green]✓[/]" if state == "ok" else "[red]✗[/]"
             colour = COLOURS.get(state, "white")
-            table.add_row(mark, f"{name} on node {node}  [{colour}]{state}[/]  [dim]{message}[/]")
+            table.add_row(
+                mark, f"{plain(name)} on node {node}  [{colour}]{plain(state)}[/]  [dim]{plain(message)}[/]"
+            )
         return table
 
 
@@ -89,11 +98,11 @@ def show_nodes(nodes: Sequence[NodeSummary]) -> None:
         table.add_row(
             str(node.id), str(node.twin_id), str(node.farm_id),
             "[green]yes[/]" if summary.is_up else "[red]no[/]",
-            summary.version or "–",
+            plain(summary.version) or "–",
             str(node.resources.cru),
             _gib(node.resources.mru), _gib(node.resources.sru), _gib(node.resources.hru),
-            node.location.country,
-            " ".join(summary.features),
+            plain(node.location.country),
+            plain(" ".join(summary.features)),
         )  # fmt: skip
     out.print(table)
 
@@ -101,23 +110,25 @@ def show_nodes(nodes: Sequence[NodeSummary]) -> None:
 def show_placed(found: Sequence[Placed], *, workloads: bool) -> None:
     """Deployments, with their workloads where asked."""
     for placed in found:
-        state = "" if placed.state == "Created" else f" [yellow]{placed.state}[/]"
-        out.print(f"[bold]{placed.name or '–'}[/]  contract {placed.contract} on node {placed.node}{state}")
+        state = "" if placed.state == "Created" else f" [yellow]{plain(placed.state)}[/]"
+        out.print(
+            f"[bold]{plain(placed.name) or '–'}[/]  contract {placed.contract} on node {placed.node}{state}"
+        )
         if placed.deployment is None:
-            out.print(f"  [red]{placed.problem}[/]")
+            out.print(f"  [red]{plain(placed.problem)}[/]")
         elif workloads:
             out.print(_workloads(placed.deployment.workloads))
         else:
             names = ", ".join(f"{one.name} ({one.result.state.value})" for one in placed.deployment.workloads)
-            out.print(f"  {names}")
+            out.print(f"  {plain(names)}")
 
 
 def show_change(placed: Placed, workload: Workload) -> None:
     state = workload.result.state.value or "init"
     colour = COLOURS.get(state, "white")
     out.print(
-        f"{placed.contract}  {workload.type.value:12} {workload.name:16} version {workload.version}  "
-        f"[{colour}]{state}[/]  [dim]{workload.result.message}[/]"
+        f"{placed.contract}  {plain(workload.type.value):12} {plain(workload.name):16} version {workload.version}  "
+        f"[{colour}]{plain(state)}[/]  [dim]{plain(workload.result.message)}[/]"
     )
 
 
@@ -129,12 +140,20 @@ def _workloads(workloads: Sequence[Workload]) -> Table:
         state = workload.result.state
         colour = COLOURS.get(state.value, "white")
         detail = workload.result.message if state is ResultState.ERROR else _detail(workload)
-        table.add_row(workload.name, workload.type.value, f"[{colour}]{state.value or 'init'}[/]", detail)
+        table.add_row(
+            plain(workload.name),
+            plain(workload.type.value),
+            f"[{colour}]{plain(state.value) or 'init'}[/]",
+            plain(detail),
+        )
     return table
 
 
 def _detail(workload: Workload) -> str:
-    result = workload.load_result()
+    try:
+        result = workload.load_result()
+    except ValueError:
+        return workload.result.message  # data of a shape that we do not know
     if isinstance(result, ZMachineResult):
         parts = {"ip": result.ip, "planetary": result.planetary_ip, "console": result.console_url}
         return "  ".join(f"{name} {value}" for name, value in parts.items() if value)
