@@ -232,11 +232,15 @@ def _each(read: Callable[[Any], T]) -> Callable[[Any], list[T]]:
 
 
 def _deployment(answer: Any) -> Deployment:
-    return Deployment.from_json(json.dumps(answer))
+    return Deployment.from_json(_plain_json(answer))
 
 
 def _workload(answer: Any) -> Workload:
-    return Workload.from_json(json.dumps(answer))
+    return Workload.from_json(_plain_json(answer))
+
+
+def _plain_json(answer: Any) -> str:
+    return json.dumps(answer, separators=(",", ":"))
 
 
 def _line(problem: ValueError) -> str:
