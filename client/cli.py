@@ -112,7 +112,7 @@ def cancel(name: NameArgument, profile_name: ProfileOption = None, as_json: Json
     if as_json:
         _print_json({"cancelled": gone})
     else:
-        view.out.print(f"cancelled {', '.join(f'contract {each}' for each in gone)}")
+        view.out.print(f"cancelled {', '.join(f'contract {each}' for each in gone)}", soft_wrap=True)
 
 
 @app.command()

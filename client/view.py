@@ -112,15 +112,16 @@ def show_placed(found: Sequence[Placed], *, workloads: bool) -> None:
     for placed in found:
         state = "" if placed.state == "Created" else f" [yellow]{plain(placed.state)}[/]"
         out.print(
-            f"[bold]{plain(placed.name) or '–'}[/]  contract {placed.contract} on node {placed.node}{state}"
+            f"[bold]{plain(placed.name) or '–'}[/]  contract {placed.contract} on node {placed.node}{state}",
+            soft_wrap=True,
         )
         if placed.deployment is None:
-            out.print(f"  [red]{plain(placed.problem)}[/]")
+            out.print(f"  [red]{plain(placed.problem)}[/]", soft_wrap=True)
         elif workloads:
             out.print(_workloads(placed.deployment.workloads))
         else:
             names = ", ".join(f"{one.name} ({one.result.state.value})" for one in placed.deployment.workloads)
-            out.print(f"  {plain(names)}")
+            out.print(f"  {plain(names)}", soft_wrap=True)
 
 
 def show_change(placed: Placed, workload: Workload) -> None:
@@ -128,7 +129,8 @@ def show_change(placed: Placed, workload: Workload) -> None:
     colour = COLOURS.get(state, "white")
     out.print(
         f"{placed.contract}  {plain(workload.type.value):12} {plain(workload.name):16} version {workload.version}  "
-        f"[{colour}]{plain(state)}[/]  [dim]{plain(workload.result.message)}[/]"
+        f"[{colour}]{plain(state)}[/]  [dim]{plain(workload.result.message)}[/]",
+        soft_wrap=True,
     )
 
 
