@@ -21,6 +21,8 @@ from tests.client.files import PAIR
 
 pytestmark = pytest.mark.timeout(180)
 LIMIT_S = 90
+PROJECT = Path(__file__).parents[2]
+EXAMPLE = PROJECT / "docs/examples/manual.py"
 
 
 def _is_free(port: int) -> bool:
@@ -79,8 +81,8 @@ def zos(profiles: Path) -> Iterator[Any]:
         return [json.loads(line) for line in done.stdout.splitlines()]
 
     yield run
-    for name in {one["name"] for one in run("ls")[0]}:
-        run("cancel", name)
+    for one in run("ls")[0]:
+        run("cancel", str(one["contract"]))
 
 
 def _file(tmp_path: Path, text: str) -> str:
@@ -145,3 +147,22 @@ def test_any_node(zos: Any, tmp_path: Path) -> None:
     (placed,) = last["deployed"]
     *_, again = zos("update", _file(tmp_path, text.replace("1 GiB", "2 GiB")))
     assert again["deployed"][0]["contract"] == placed["contract"]
+
+
+def test_the_example_of_the_manual_runs(zos: Any, profiles: Path) -> None:
+    done = subprocess.run(
+        [sys.executable, str(EXAMPLE), "1", "http://127.0.0.1:8080/demo.tar.gz", "--profile", "null"],
+        capture_output=True,
+        text=True,
+        timeout=LIMIT_S,
+        env={**os.environ, "ZOS_PROFILES": str(profiles), "PYTHONPATH": str(PROJECT)},
+    )
+    assert done.returncode == 0, done.stderr
+    *workloads, last = done.stdout.splitlines()
+    assert [line.split()[:3] for line in workloads] == [
+        ["lan", "network", "ok"],
+        ["data", "zmount", "ok"],
+        ["front", "ip", "ok"],
+        ["vm", "zmachine", "ok"],
+    ]
+    assert zos("cancel", last.split()[1].strip(":")) == [{"cancelled": [int(last.split()[1].strip(":"))]}]
