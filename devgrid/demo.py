@@ -12,6 +12,7 @@ import time
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from rich.console import Console
 
@@ -26,7 +27,7 @@ from client.namespace import enter
 from devgrid.cli import bring_up
 from devgrid.launcher import Grid, GridError
 from devgrid.layout import DEFAULT_STATE, GridLayout
-from gridtypes import ContractId, ResultState, WorkloadType
+from gridtypes import ContractId, NodeId, ResultState, WorkloadType
 from gridtypes.results import PublicIPResult, ZMachineResult
 from tfchain import Chain, ChainError, ChainUnavailable
 from tfchain.keys import Identity
@@ -136,7 +137,7 @@ class Demo:
         plan = await self.client.plan(_only(file, "data1"))
         ((node, deployment),) = plan.deployments.items()
         contract = await self.client.chain.create_node_contract(
-            self.client.key, node, deployment.challenge_hash().hex(), plan.contract_data
+            self.client.key, NodeId(node), deployment.challenge_hash().hex(), plan.contract_data
         )
         try:
             changed = replace(
@@ -186,7 +187,7 @@ class Demo:
         async with machine_console(self.client, self.file.name, machine) as connection:
             return await talk(connection, line)
 
-    def exec(self, place: str, *command: str) -> dict[str, object]:
+    def exec(self, place: str, *command: str) -> dict[str, Any]:
         answer = self.grid.call({"do": "exec", "node": place, "command": list(command)})
         assert isinstance(answer, dict)
         return answer

@@ -70,9 +70,12 @@ class Farm:
 
             async def version() -> object | None:
                 try:
-                    return await client.call(twin, "zos.system.version", None, timeout=CALL_TIMEOUT_S)
+                    answer: object = await client.call(
+                        twin, "zos.system.version", None, timeout=CALL_TIMEOUT_S
+                    )
                 except rmb.RmbError:
                     return None
+                return answer
 
             await _until(version, limit, f"{node.name} (twin {twin}) does not answer over the bus")
 

@@ -24,8 +24,9 @@ from ipaddress import IPv4Address, IPv4Interface, IPv4Network
 from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
 
-from gridtypes import ContractId, NodeId, TwinId, Workload, WorkloadId, WorkloadType
 from pydantic import BaseModel
+
+from gridtypes import ContractId, NodeId, TwinId, Workload, WorkloadId, WorkloadType
 
 
 class WorkloadError(Exception):

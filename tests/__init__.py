@@ -1,1 +1,1 @@
-"""Tests mirror the rooms: unit tests in a folder for each room, `host/` makes real kernel objects, `grid/` runs whole grids."""
+"""Tests mirror the rooms: a folder each; `host/` makes real kernel objects, `grid/` runs whole grids."""

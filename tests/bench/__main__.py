@@ -17,7 +17,9 @@ def main() -> int:
         if wanted and file.stem.removeprefix("bench_") not in wanted:
             continue
         print(f"\n== {file.stem.removeprefix('bench_')}", flush=True)
-        done = subprocess.run([sys.executable, "-m", f"tests.bench.{file.stem}"], timeout=LIMIT_S, check=False)
+        done = subprocess.run(
+            [sys.executable, "-m", f"tests.bench.{file.stem}"], timeout=LIMIT_S, check=False
+        )
         if done.returncode != 0:
             failed.append(file.stem)
     if failed:

@@ -10,8 +10,8 @@ import pytest
 from devgrid.part import Part, PartFailed, PartSpec, at_once
 
 
-def _spec(folder: Path, script: str, **more: object) -> PartSpec:
-    return PartSpec("part", ("sh", "-c", script), folder / "part.log", at_once, **more)  # type: ignore[arg-type]
+def _spec(folder: Path, script: str) -> PartSpec:
+    return PartSpec("part", lambda: ("sh", "-c", script), folder / "part.log", at_once)
 
 
 async def test_a_killed_part_is_started_again(tmp_path: Path) -> None:
@@ -34,7 +34,11 @@ async def test_a_part_that_never_becomes_ready_shows_the_end_of_its_log(tmp_path
         return False
 
     spec = PartSpec(
-        "part", ("sh", "-c", "echo the reason; exec sleep 60"), tmp_path / "l", never, ready_timeout=0.5
+        "part",
+        lambda: ("sh", "-c", "echo the reason; exec sleep 60"),
+        tmp_path / "l",
+        never,
+        ready_timeout=0.5,
     )
     part = Part(spec)
     try:

@@ -40,7 +40,9 @@ class Machine:
             namespaces=_lines("ip", "netns", "list"),
             links=frozenset(Path(link).name for link in map(str, Path("/sys/class/net").iterdir())),
             loops=_lines("losetup", "--noheadings", "--list", "--output", "NAME,BACK-FILE"),
-            mounts=frozenset(line.split()[4] for line in Path("/proc/self/mountinfo").read_text().splitlines()),
+            mounts=frozenset(
+                line.split()[4] for line in Path("/proc/self/mountinfo").read_text().splitlines()
+            ),
             tables=_lines("nft", "list", "tables"),
             cgroups=frozenset(
                 str(path)
@@ -67,7 +69,7 @@ def _processes() -> list[str]:
     found = []
     for process in psutil.process_iter(["pid", "cmdline", "status"]):
         words = " ".join(process.info["cmdline"] or ())[:160]
-        if process.info["status"] != psutil.STATUS_ZOMBIE and any(name in words for name in OURS):
-            if "pytest" not in words:
-                found.append(f"{process.info['pid']} {words}")
+        ours = "pytest" not in words and any(name in words for name in OURS)
+        if ours and process.info["status"] != psutil.STATUS_ZOMBIE:
+            found.append(f"{process.info['pid']} {words}")
     return found

@@ -1,0 +1,94 @@
+"""One grid for the tests of this folder, and a way to be its user.
+
+The user's programs live in the grid's client namespace; a test enters it in a thread of its own, so that the test
+process stays where it is.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import Awaitable, Callable, Iterator
+from pathlib import Path
+from typing import Any, TypeVar
+
+import pytest
+
+import rmb
+from client.grid_client import GridClient
+from client.namespace import enter
+from devgrid import preflight
+from devgrid.launcher import Grid
+from devgrid.layout import GridLayout
+from devgrid.startup import Progress
+from tests.grid.machine import Machine
+from tfchain import Chain
+from tfchain.keys import Identity
+
+T = TypeVar("T")
+LIMIT_S = 240.0
+
+
+class User:
+    """The grid's user: runs coroutines with a client of his, in his namespace."""
+
+    def __init__(self, grid: Grid) -> None:
+        self.grid = grid
+
+    def run(self, work: Callable[[GridClient], Awaitable[T]]) -> T:
+        """The result of `work`; its exception is raised here."""
+        box: dict[str, Any] = {}
+
+        def inside() -> None:
+            try:
+                enter(str(self.grid.host_path(Path("/run/netns/client"))))
+                box["result"] = asyncio.run(asyncio.wait_for(self._session(work), LIMIT_S))
+            except BaseException as problem:
+                box["problem"] = problem
+
+        thread = threading.Thread(target=inside)
+        thread.start()
+        thread.join()
+        if "problem" in box:
+            raise box["problem"]
+        result: T = box["result"]
+        return result
+
+    async def _session(self, work: Callable[[GridClient], Awaitable[T]]) -> T:
+        layout = self.grid.layout
+        bus = await rmb.connect(f"unix://{self.grid.host_path(layout.client_redis)}")
+        twin = self.grid.status()["twins"]["user"]
+        key = Identity.load(layout.user_key)
+        async with GridClient(Chain([layout.chain_url]), bus, twin, key) as client:
+            return await work(client)
+
+    def exec(self, place: str, *command: str) -> str:
+        """What a command prints in a node, the internet or the grid; fails the test when it fails."""
+        answer = self.grid.call({"do": "exec", "node": place, "command": list(command)})
+        assert answer["status"] == 0, f"`{' '.join(command)}` in {place}: {answer['output']}"
+        return str(answer["output"])
+
+
+def _ignore(progress: Progress) -> None:
+    return None
+
+
+@pytest.fixture(scope="session")
+def grid(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Grid]:
+    """A grid of two nodes.  When it is gone, the machine is as before."""
+    layout = GridLayout(tmp_path_factory.mktemp("grid"), "test", 2)
+    if missing := preflight.check(layout):
+        pytest.skip("no grid on this machine: " + "; ".join(str(each) for each in missing))
+    before = Machine.now()
+    grid = Grid(layout)
+    try:
+        grid.up(_ignore, detach=False)
+        yield grid
+    finally:
+        grid.purge()
+    assert Machine.now().left_since(before) == {}
+
+
+@pytest.fixture
+def user(grid: Grid) -> User:
+    return User(grid)
