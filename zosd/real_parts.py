@@ -79,7 +79,7 @@ async def real_parts(config: Config, paths: NodePaths, key: Path) -> Parts:
         QuotaRootVolumes(pools),
         ImageStore(paths.cache / "images", _images(config)),
         begin=begin,
-        watch=lambda report: _watch(machines, report),
+        watch=lambda report: _watch(machines, network, report),
         set_public_config=set_public_config,
         close=machines.close,
     )
@@ -101,8 +101,15 @@ async def _machines(section: MachineSection, paths: NodePaths) -> ZMachineProvis
     return machines
 
 
-async def _watch(machines: ZMachineProvisioner, report: Report) -> None:
-    """Write down what the machines' keepers say, in order, without holding them up."""
+async def _watch(machines: ZMachineProvisioner, network: NodeNetwork, report: Report) -> None:
+    """Keep the node's own network as it should be, and write down what the machines' keepers say."""
+    async with asyncio.TaskGroup() as group:
+        group.create_task(network.watch(), name="node network")
+        group.create_task(_watch_machines(machines, report), name="machines")
+
+
+async def _watch_machines(machines: ZMachineProvisioner, report: Report) -> None:
+    """In order, and without holding the keepers up."""
     statuses: asyncio.Queue[GuestStatus] = asyncio.Queue(MOST_STATUSES)
 
     def changed(status: GuestStatus) -> None:

@@ -26,7 +26,7 @@ from tfchain import Chain
 from tfchain.keys import Identity
 
 T = TypeVar("T")
-LIMIT_S = 240.0
+LIMIT_S = 120.0
 
 
 class User:
@@ -42,7 +42,7 @@ class User:
         def inside() -> None:
             try:
                 enter(str(self.grid.host_path(Path("/run/netns/client"))))
-                box["result"] = asyncio.run(asyncio.wait_for(self._session(work), LIMIT_S))
+                box["result"] = asyncio.run(self._session(work))
             except BaseException as problem:
                 box["problem"] = problem
 
@@ -59,7 +59,7 @@ class User:
         bus = await rmb.connect(f"unix://{self.grid.host_path(layout.client_redis)}")
         twin = self.grid.status()["twins"]["user"]
         key = Identity.load(layout.user_key)
-        async with GridClient(Chain([layout.chain_url]), bus, twin, key) as client:
+        async with GridClient(Chain([layout.chain_url]), bus, twin, key) as client, asyncio.timeout(LIMIT_S):
             return await work(client)
 
     def exec(self, place: str, *command: str) -> str:
