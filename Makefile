@@ -43,4 +43,4 @@ bench: setup ## measure, with ratios to a floor or a peer
 
 lock: ## resolve requirements.lock anew (needs uv)
 	uv pip compile --python $(PYTHON) --extra dev --universal --python-version 3.11.2 \
-		--generate-hashes --no-emit-index-url --quiet --upgrade pyproject.toml --output-file requirements.lock
+		--generate-hashes --no-emit-index-url --no-header --quiet --upgrade pyproject.toml --output-file requirements.lock
