@@ -60,11 +60,11 @@ async def talk(connection: aiohttp.ClientWebSocketResponse, command: str, *, lim
     """Type a line into a console that shows a shell, and return what it printed.
 
     The console echoes what is typed and wraps it, so the output stands between two marks that the shell puts
-    together.  Raises ClientError when the second does not come in time.
+    together.  Raises ClientError when the second does not come in time, or the node closes the connection.
     """
     mark = secrets.token_hex(4)
+    seen, reason = "", f"did not finish {command!r} within {limit:.0f} s"
     await connection.send_str(f"echo begin''{mark}; {command}; echo end''{mark}\n")
-    seen = ""
     try:
         async with asyncio.timeout(limit):
             async for message in connection:
@@ -75,6 +75,4 @@ async def talk(connection: aiohttp.ClientWebSocketResponse, command: str, *, lim
                     return body.replace("\r", "").strip("\n")
     except TimeoutError:
         pass
-    raise ClientError(
-        f"the console did not finish {command!r} within {limit:.0f} s; it showed: {seen[-300:]!r}"
-    )
+    raise ClientError(f"the console {reason}; it showed: {seen[-300:]!r}")

@@ -56,8 +56,8 @@ class Farm:
             if str(address) not in have:
                 await chain.add_farm_ip(farmer, self.farm, str(address), str(layout.PUBLIC_GATEWAY.ip))
 
-    async def wait_for_node(self, node: NodeLayout, limit: float) -> None:
-        """Wait until the node is on the chain and answers the user over the bus.  Raises NotReady."""
+    async def wait_for_registration(self, node: NodeLayout, limit: float) -> None:
+        """Wait until the node is on the chain.  Raises NotReady."""
         chain = await self._connect()
         key = Identity.load(node.key).public_key
         twin = await _until(lambda: chain.twin_by_account(key), limit, f"{node.name} made no twin")
@@ -66,6 +66,10 @@ class Farm:
         self.nodes[node.name] = await _until(
             lambda: chain.node_by_twin(twin), limit, f"{node.name} (twin {twin}) did not register"
         )
+
+    async def wait_for_answer(self, node: NodeLayout, limit: float) -> None:
+        """Wait until a registered node answers the user over the bus.  Raises NotReady."""
+        twin = self.twins[node.name]
         async with await rmb.connect(f"unix://{self.grid.client_redis}") as client:
 
             async def version() -> object | None:

@@ -55,8 +55,8 @@ class Plan:
         steps.append(self._chain_step(("keys",) if grid.null else ("keys", "network")))
         steps.append(Step("farm and user", self.farm.ensure, ("chain",)))
         steps += self._client_steps()
-        for node in grid.members:
-            steps += self._node_steps(node)
+        for node, before in zip(grid.members, (None, *grid.members), strict=False):
+            steps += self._node_steps(node, before)
         return steps
 
     def place(self, name: str) -> Place:
@@ -121,7 +121,8 @@ class Plan:
             steps += self._overlay_steps("client", "client", grid.client_folder, grid.user_key, before)
         return steps
 
-    def _node_steps(self, node: NodeLayout) -> list[Step]:
+    def _node_steps(self, node: NodeLayout, predecessor: NodeLayout | None) -> list[Step]:
+        """Parts of one node.  Nodes register one after the other, so that `node-1` is node 1 of the chain."""
         name, grid = node.name, self.grid
         before = () if grid.null else (f"{name}/namespaces",)
 
@@ -138,8 +139,11 @@ class Plan:
             write_private(node.folder / "zosd.toml", text)
             write_private(node.folder / "rmb-peer.toml", configs.node_peer(node, self._static()))
 
+        async def registered() -> None:
+            await self.farm.wait_for_registration(node, NODE_READY_S)
+
         async def answers() -> None:
-            await self.farm.wait_for_node(node, NODE_READY_S)
+            await self.farm.wait_for_answer(node, NODE_READY_S)
 
         return [
             *self._redis_steps(name, node.run, node.folder, before),
@@ -155,9 +159,11 @@ class Plan:
                     f"{name}/redis",
                     f"{name}/configuration",
                     *(() if grid.null else ("images", "overlay", "dhcp")),
+                    *((f"{predecessor.name} registered",) if predecessor else ()),
                 ),
             ),
-            Step(f"{name} answers", answers, (f"{name}/zosd", f"{name}/bus", "client/bus")),
+            Step(f"{name} registered", registered, (f"{name}/zosd",)),
+            Step(f"{name} answers", answers, (f"{name} registered", f"{name}/bus", "client/bus")),
         ]
 
     def _redis_steps(self, owner: str, run: Path, folder: Path, after: tuple[str, ...]) -> list[Step]:

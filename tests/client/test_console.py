@@ -29,6 +29,8 @@ async def console() -> AsyncIterator[str]:
             await answer.send_bytes(
                 "\r\n".join(line[at : at + 20] for at in range(0, len(line), 20)).encode()
             )
+            if "hang up" in line:
+                break
             shell = await asyncio.create_subprocess_exec("sh", "-c", line, stdout=asyncio.subprocess.PIPE)
             output, _ = await shell.communicate()
             await answer.send_bytes(output.replace(b"\n", b"\r\n"))
@@ -55,7 +57,13 @@ async def test_a_line_that_does_not_end_says_what_was_seen(console: str) -> None
         with pytest.raises(
             ClientError, match=r"did not finish 'echo early; exit' within .* it showed: .*early"
         ):
-            await talk(connection, "echo early; exit", limit=0.3)
+            await talk(connection, "echo early; exit", limit=2.0)
+
+
+async def test_a_console_that_the_node_closes_says_so(console: str) -> None:
+    async with open_console(console, None) as connection:
+        with pytest.raises(ClientError, match="was closed by the node during 'hang up'"):
+            await talk(connection, "hang up", limit=30)
 
 
 async def test_a_console_that_is_away_is_named() -> None:

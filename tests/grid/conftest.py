@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
+import time
 from collections.abc import Awaitable, Callable, Iterator
 from pathlib import Path
 from typing import Any, TypeVar
@@ -18,6 +19,7 @@ import rmb
 from client.grid_client import GridClient
 from client.namespace import enter
 from devgrid import preflight
+from devgrid.demo import Demo
 from devgrid.launcher import Grid
 from devgrid.layout import GridLayout
 from devgrid.startup import Progress
@@ -62,6 +64,24 @@ class User:
         async with GridClient(Chain([layout.chain_url]), bus, twin, key) as client, asyncio.timeout(LIMIT_S):
             return await work(client)
 
+    def clear(self) -> None:
+        """Cancel whatever a test left, so that the next one finds the nodes empty."""
+
+        async def cancel(client: GridClient) -> None:
+            for contract in await client.contracts():
+                await client.chain.cancel_contract(client.key, contract.contract_id)
+
+        self.run(cancel)
+        assert self.left_over() == ""
+
+    def left_over(self) -> str:
+        """What deployments have left on the nodes, once they had time to remove it; empty when nothing."""
+        demo = Demo(self.grid, None, None)  # type: ignore[arg-type]  # only asks the nodes
+        deadline = time.monotonic() + LIMIT_S
+        while (left := demo.left_over()) and time.monotonic() < deadline:
+            time.sleep(0.3)
+        return left
+
     def exec(self, place: str, *command: str) -> str:
         """What a command prints in a node, the internet or the grid; fails the test when it fails."""
         answer = self.grid.call({"do": "exec", "node": place, "command": list(command)})
@@ -90,5 +110,8 @@ def grid(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Grid]:
 
 
 @pytest.fixture
-def user(grid: Grid) -> User:
-    return User(grid)
+def user(grid: Grid) -> Iterator[User]:
+    """The grid's user, who has nothing deployed; what he leaves is cancelled."""
+    found = User(grid)
+    yield found
+    found.clear()

@@ -85,13 +85,12 @@ class TestOrderAndTexts:
                 *(raw(f"d{n}", WorkloadType.ZMOUNT, f'{{"size":0,"x":[{filler}]}}') for n in range(50))
             )
             task = asyncio.create_task(refused(node, large))
-            longest, last = 0.0, asyncio.get_running_loop().time()
+            turns = 0
             while not task.done():
                 await asyncio.sleep(0)
-                now = asyncio.get_running_loop().time()
-                longest, last = max(longest, now - last), now
+                turns += 1
             assert await task == "invalid size"
-            assert longest < 0.5
+            assert turns > 50, "the loop was held while the body was read"
 
     async def test_too_many_workloads(self, tmp_path: Path) -> None:
         async with daemon(tmp_path) as node:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import sys
-import time
 from pathlib import Path
 
 from provisioners.system import accelerator
@@ -26,9 +26,8 @@ def test_flags_are_those_of_the_first_processor() -> None:
 
 
 async def test_a_guest_that_hangs_is_ended_at_the_deadline() -> None:
-    started = time.monotonic()
-    assert not await boots(["sh", "-c", "echo alive; sleep 60"], "alive", 0.3)
-    assert time.monotonic() - started < 5
+    async with asyncio.timeout(60):
+        assert not await boots(["sh", "-c", "echo alive; sleep 600"], "alive", 0.3)
 
 
 async def test_a_guest_has_to_say_the_word_and_to_end() -> None:

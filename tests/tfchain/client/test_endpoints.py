@@ -57,12 +57,10 @@ async def test_a_dead_endpoint_is_passed_over(process: ChainProcess) -> None:
 
 async def test_when_none_answers_all_are_named_in_time() -> None:
     urls = [nowhere(), nowhere()]
-    began = time.monotonic()
-    async with Chain(urls, timeout=1.0) as chain:
+    async with asyncio.timeout(60), Chain(urls, timeout=1.0) as chain:
         with pytest.raises(ChainUnavailable, match="cannot be reached") as caught:
             await chain.head()
     assert all(url in str(caught.value) for url in urls)
-    assert time.monotonic() - began < 3
 
 
 @pytest.mark.parametrize("url", ["http://127.0.0.1:1", "127.0.0.1:9944", "ws://", "nonsense"])
@@ -240,12 +238,10 @@ async def test_an_endpoint_that_does_not_answer_costs_one_wait(
         chain._access.endpoints[0].worked()
         with monkeypatch.context() as patch:
             patch.setattr(connection.Connection.request, "__defaults__", ((), 0.5))
-            began = time.monotonic()
+            asked = mute.seen["chain_getHeader"]
             assert (await chain.head()).number > 0
-            assert time.monotonic() - began < 2
-            began = time.monotonic()
             await asyncio.gather(*(chain.head() for _ in range(5)))
-            assert time.monotonic() - began < 0.4
+            assert mute.seen["chain_getHeader"] == asked + 1
 
 
 async def test_an_error_answer_is_an_answer(proxies: tuple[Proxy, Proxy]) -> None:
@@ -292,11 +288,10 @@ async def test_closing_ends_what_waits(proxies: tuple[Proxy, Proxy]) -> None:
     waiting = asyncio.create_task(chain.head())
     while not proxy.seen["chain_getHeader"]:
         await asyncio.sleep(0.01)
-    began = time.monotonic()
-    await chain.close()
-    with pytest.raises(ChainClosed):
-        await waiting
-    assert time.monotonic() - began < 1
+    async with asyncio.timeout(5):  # the request itself would wait longer
+        await chain.close()
+        with pytest.raises(ChainClosed):
+            await waiting
     with pytest.raises(ChainClosed):
         await chain.head()
 
