@@ -73,6 +73,7 @@ async def talk(connection: aiohttp.ClientWebSocketResponse, command: str, *, lim
                 if f"end{mark}" in seen:
                     body = seen.partition(f"begin{mark}")[2].partition(f"end{mark}")[0]
                     return body.replace("\r", "").strip("\n")
+            reason = f"was closed by the node during {command!r}"
     except TimeoutError:
         pass
     raise ClientError(f"the console {reason}; it showed: {seen[-300:]!r}")

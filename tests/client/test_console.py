@@ -30,6 +30,7 @@ async def console() -> AsyncIterator[str]:
                 "\r\n".join(line[at : at + 20] for at in range(0, len(line), 20)).encode()
             )
             if "hang up" in line:
+                await answer.close()
                 break
             shell = await asyncio.create_subprocess_exec("sh", "-c", line, stdout=asyncio.subprocess.PIPE)
             output, _ = await shell.communicate()
