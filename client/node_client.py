@@ -74,6 +74,13 @@ class Pool(_Answer):
     used: int
 
 
+class DiskLeftAlone(_Answer):
+    """A disk that the node was told to use and does not."""
+
+    path: str
+    reason: str
+
+
 class Version(_Answer):
     zos: str = ""
     zinit: str = ""
@@ -149,6 +156,13 @@ class NodeClient:
     async def pools(self, timeout: float = DEFAULT_TIMEOUT) -> list[Pool]:
         """The node's disks, SSDs first."""
         return await self._ask(_each(Pool.model_validate), "storage.pools", timeout)
+
+    async def disks_left_alone(self, timeout: float = DEFAULT_TIMEOUT) -> list[DiskLeftAlone]:
+        """Disks that are no pool, each with the reason, for instance that they carry data.
+
+        Only our own node knows this command.
+        """
+        return await self._ask(_each(DiskLeftAlone.model_validate), "storage.left_alone", timeout)
 
     # -- network ----------------------------------------------------------------------------------------------
 

@@ -44,6 +44,14 @@ class PoolSpace:
 
 
 @dataclass(frozen=True, slots=True)
+class DiskLeftAlone:
+    """A configured disk that the node does not use."""
+
+    path: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
 class MachineFacts:
     """What the machine has and what it says of its load."""
 

@@ -6,7 +6,7 @@ from collections.abc import Collection, Mapping, Sequence
 from ipaddress import IPv4Address, IPv6Address
 from typing import Protocol
 
-from zosd.capacity import MachineFacts, PoolSpace
+from zosd.capacity import DiskLeftAlone, MachineFacts, PoolSpace
 
 
 class Machine(Protocol):
@@ -25,6 +25,11 @@ class Machine(Protocol):
         ...
 
     async def pools(self) -> Sequence[PoolSpace]: ...
+
+    @property
+    def disks_left_alone(self) -> Sequence[DiskLeftAlone]:
+        """Configured disks that are no pool, with the reason."""
+        ...
 
     async def addresses(self) -> Mapping[str, Sequence[str]]:
         """Global addresses by interface name (`zos`, `ygg`), without prefix length."""

@@ -9,7 +9,7 @@ from ipaddress import IPv4Address, IPv6Address
 import psutil
 
 from gridtypes import Capacity
-from zosd.capacity import GIB, MachineFacts, Media, PoolSpace
+from zosd.capacity import GIB, DiskLeftAlone, MachineFacts, Media, PoolSpace
 from zosd.config import CapacitySection
 from zosd.machine import OWN_PORTS
 
@@ -45,6 +45,10 @@ class NullMachine:
             PoolSpace("null-ssd", Media.SSD, total.sru, used.sru, max(0, total.sru - used.sru)),
             PoolSpace("null-hdd", Media.HDD, total.hru, used.hru, max(0, total.hru - used.hru)),
         )
+
+    @property
+    def disks_left_alone(self) -> Sequence[DiskLeftAlone]:
+        return ()
 
     async def addresses(self) -> Mapping[str, Sequence[str]]:
         return {"zos": [], "ygg": []}

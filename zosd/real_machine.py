@@ -16,7 +16,7 @@ from provisioners.system.disk_class import DiskClass
 from provisioners.system.node_network import RESERVED_PORTS, NodeNetwork
 from provisioners.system.pools import Pools
 from zosd.api.system import hypervisor
-from zosd.capacity import MachineFacts, Media, PoolSpace
+from zosd.capacity import DiskLeftAlone, MachineFacts, Media, PoolSpace
 from zosd.config import CapacitySection
 
 log = structlog.get_logger(__name__)
@@ -68,6 +68,10 @@ class RealMachine:
             media = Media.SSD if pool.type is DiskClass.SSD else Media.HDD
             found.append(PoolSpace(pool.name, media, space.size, space.promised, space.allocatable))
         return found
+
+    @property
+    def disks_left_alone(self) -> Sequence[DiskLeftAlone]:
+        return [DiskLeftAlone(str(disk.path), disk.reason) for disk in self._pools.refused]
 
     async def addresses(self) -> Mapping[str, Sequence[str]]:
         return await self._network.interfaces()

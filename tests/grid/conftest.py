@@ -18,6 +18,7 @@ import pytest
 import rmb
 from client.grid_client import GridClient
 from client.namespace import enter
+from client.node_client import NodeClient
 from devgrid import preflight
 from devgrid.demo import Demo
 from devgrid.launcher import Grid
@@ -70,6 +71,8 @@ class User:
         async def cancel(client: GridClient) -> None:
             for contract in await client.contracts():
                 await client.chain.cancel_contract(client.key, contract.contract_id)
+            for number in self.grid.status()["nodes"]:
+                await gone_from(await client.node(number["id"]))
 
         self.run(cancel)
         assert self.left_over() == ""
@@ -87,6 +90,13 @@ class User:
         answer = self.grid.call({"do": "exec", "node": place, "command": list(command)})
         assert answer["status"] == 0, f"`{' '.join(command)}` in {place}: {answer['output']}"
         return str(answer["output"])
+
+
+async def gone_from(node: NodeClient) -> None:
+    """Wait until a node has nothing of the user."""
+    async with asyncio.timeout(LIMIT_S):
+        while await node.deployment_list():
+            await asyncio.sleep(0.1)
 
 
 def _ignore(progress: Progress) -> None:

@@ -20,7 +20,7 @@ from gridtypes import (
     SignatureRequirement,
     Workload,
 )
-from tests.grid.conftest import User
+from tests.grid.conftest import User, gone_from
 from tests.grid.files import IMAGE, one_node
 
 pytestmark = [pytest.mark.root, pytest.mark.timeout(300)]
@@ -77,6 +77,7 @@ def test_a_deployment_that_is_wrong_is_refused_with_its_reason(user: User) -> No
         await node.deployment_deploy(signed)  # the same again is a retry, not an error
         assert await _contracts_on(node) == {wanted.contract_id}
         await client.chain.cancel_contract(client.key, wanted.contract_id)
+        await gone_from(node)
         gone = replace(signed, contract_id=ContractId(wanted.contract_id))
         fresh = replace(_deployment(client, workloads.zmount("e", size=MIB)), contract_id=gone.contract_id)
         assert str(wanted.contract_id) in await _refusal(node, fresh.sign(client.twin, client.key))

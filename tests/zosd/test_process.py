@@ -142,6 +142,7 @@ async def test_answers_everybody(tmp_path: Path, redis_socket: str) -> None:
         assert statistics["users"] == {"deployments": 0, "workloads": 0, "last_deployment_timestamp": 0}
         pools = await bus.call("zos.storage.pools")
         assert [pool["type"] for pool in pools] == ["ssd", "hdd"]
+        assert await bus.call("zos.storage.left_alone") == []
         assert {80, 443, 9651} <= set(await bus.call("zos.network.list_wg_ports"))
         assert await bus.refusal("zos.network.public_config_get") == "no public configuration"
         assert await bus.call("zos.network.interfaces") == {"zos": [], "ygg": []}

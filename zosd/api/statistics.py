@@ -1,4 +1,4 @@
-"""`zos.statistics.get` and `zos.storage.pools`."""
+"""`zos.statistics.get`, `zos.storage.pools` and `zos.storage.left_alone`."""
 
 from __future__ import annotations
 
@@ -24,7 +24,11 @@ class Statistics:
         self._machine = machine
 
     def handlers(self) -> Mapping[str, Handler]:
-        return {"statistics.get": self.get, "storage.pools": self.pools}
+        return {
+            "statistics.get": self.get,
+            "storage.pools": self.pools,
+            "storage.left_alone": self.left_alone,
+        }
 
     async def get(self, request: rmb.Request) -> dict[str, Any]:
         facts = await self._machine.facts()
@@ -43,6 +47,10 @@ class Statistics:
             {"name": pool.name, "type": pool.media.value, "size": pool.size, "used": pool.used}
             for pool in pools
         ]
+
+    async def left_alone(self, request: rmb.Request) -> list[dict[str, str]]:
+        """Disks that the node was told to use and does not, each with the reason."""
+        return [{"path": disk.path, "reason": disk.reason} for disk in self._machine.disks_left_alone]
 
 
 def users(ledger: Ledger) -> dict[str, int]:

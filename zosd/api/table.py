@@ -28,6 +28,7 @@ COMMANDS: Mapping[str, Who] = {
     "deployment.changes": Who.OWNER,
     "statistics.get": Who.ANY,
     "storage.pools": Who.ANY,
+    "storage.left_alone": Who.ANY,
     "network.list_wg_ports": Who.ANY,
     "network.public_config_get": Who.ANY,
     "network.interfaces": Who.ANY,

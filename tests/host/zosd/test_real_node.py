@@ -142,10 +142,11 @@ def real(lab: Lab, tmp_path: Path) -> Iterator[RealNode]:
         if not needed.exists():
             pytest.skip(f"{needed} is missing: make setup")
     devices = []
-    for number in range(2):
+    for number in range(3):
         backing = tmp_path / f"disk{number}"
         make_sparse(backing, 4 * GIB)
         devices.append(LoopDevice.attach(backing))
+    subprocess.run(["mkfs.ext4", "-q", devices[-1].path], check=True, timeout=60)  # carries data
     folder = tmp_path / "real"
     folder.mkdir()
     with redis_server() as redis:
@@ -244,6 +245,8 @@ async def test_life_of_a_deployment(real: RealNode) -> None:
     assert {"zmachine", "network", "zmount", "ip"} <= set(features)
     assert {"tcg", "kvm"} & set(features)
     assert len(await bus.call("zos.storage.pools")) == 2
+    (alone,) = await bus.call("zos.storage.left_alone")
+    assert "ext4" in alone["reason"]
     interfaces = await bus.call("zos.network.interfaces")
     assert interfaces["zos"][0].startswith("10.99.1.")
 
