@@ -136,6 +136,7 @@ class Node:
                 clock,
                 waiting.look,
                 lambda text: parts.set_public_config(text, engine.look_again),
+                parts.set_farm_addresses,
             )
             changed.tell = side.changed
             farmer = side.farmer

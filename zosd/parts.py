@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from gridtypes import WorkloadId, WorkloadType
@@ -34,6 +34,10 @@ async def _no_public_config(text: str, look_again: LookAgain) -> None:
     """For nodes without a network."""
 
 
+def _no_farm_addresses(addresses: Sequence[str]) -> None:
+    """For nodes that fetch nothing."""
+
+
 async def _nothing_to_close() -> None:
     """For nodes that hold nothing."""
 
@@ -50,6 +54,8 @@ class Parts:
     """Runs beside everything else and reports what died and what came back."""
     set_public_config: Callable[[str, LookAgain], Awaitable[None]] = _no_public_config
     """Take over the chain's public configuration (JSON as in `public_config_get`, or `null`)."""
+    set_farm_addresses: Callable[[Sequence[str]], None] = _no_farm_addresses
+    """Take over the farm's public addresses (`address/prefix`); images do not come from there."""
     close: Callable[[], Awaitable[None]] = _nothing_to_close
     """Let go of what runs, without ending it."""
 

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from ipaddress import ip_network
 from pathlib import Path
 
 import structlog
 from pydantic import ValidationError
 
 from gridtypes import WorkloadType
-from provisioners.images.addresses import AddressPolicy
+from provisioners.images.addresses import AddressPolicy, Network
+from provisioners.images.own_ranges import own_ranges
 from provisioners.images.store import ImageConfig, ImageStore
 from provisioners.ip import PublicIpProvisioner
 from provisioners.network import NetworkProvisioner
@@ -63,6 +65,11 @@ async def real_parts(config: Config, paths: NodePaths, key: Path) -> Parts:
     accelerator = machines.accelerator.accelerator.value
     machine = RealMachine(config.capacity, network, pools, machines.overhead, (accelerator,))
 
+    farm_ranges: list[Network] = []
+
+    def set_farm_addresses(addresses: Sequence[str]) -> None:
+        farm_ranges[:] = _ranges(addresses)
+
     async def begin(ctx: Context) -> None:
         await networks.sweep(ctx)
 
@@ -77,10 +84,11 @@ async def real_parts(config: Config, paths: NodePaths, key: Path) -> Parts:
         machine,
         provisioners,
         QuotaRootVolumes(pools),
-        ImageStore(paths.cache / "images", _images(config)),
+        ImageStore(paths.cache / "images", _images(config), lambda: [*own_ranges(), *farm_ranges]),
         begin=begin,
         watch=lambda report: _watch(machines, network, report),
         set_public_config=set_public_config,
+        set_farm_addresses=set_farm_addresses,
         close=machines.close,
     )
 
@@ -148,6 +156,17 @@ def _images(config: Config) -> ImageConfig:
         policy=AddressPolicy(allowed_hosts=frozenset(host.lower() for host in section.allow_hosts)),
         file_roots=(Path(section.file_root),) if section.file_root else (),
     )
+
+
+def _ranges(addresses: Sequence[str]) -> list[Network]:
+    """The networks of addresses with prefixes; what is none is left out with a line in the log."""
+    found: list[Network] = []
+    for address in addresses:
+        try:
+            found.append(ip_network(address, strict=False))
+        except ValueError as problem:
+            log.warning("public address of the farm cannot be read", address=address, why=str(problem))
+    return found
 
 
 def _seed(file: Path) -> bytes:

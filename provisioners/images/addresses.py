@@ -27,8 +27,6 @@ class AddressPolicy:
 
     allowed_hosts: frozenset[str] = frozenset()
     """`host` or `host:port` exactly as it stands in a URL, in lower case; may resolve to anything."""
-    denied: tuple[Network, ...] = ()
-    """The farm's own ranges, public ones too."""
 
     def is_open_host(self, host: str, port: int) -> bool:
         """Whether the configuration opens this host, whatever it resolves to."""
@@ -36,11 +34,11 @@ class AddressPolicy:
         return not self.allowed_hosts.isdisjoint({name, f"{name}:{port}", f"[{name}]:{port}"})
 
     def check(self, host: str, port: int, address: str, own: Iterable[Network] = ()) -> None:
-        """Refuse an address that `host` resolved to.  `own` are the node's own ranges.  Raises AddressRefused."""
+        """Refuse an address that `host` resolved to.  `own`: ranges of node and farm.  Raises AddressRefused."""
         if self.is_open_host(host, port):
             return
         target = plain(ip_address(address.partition("%")[0]))
-        reason = _why_closed(target, (*self.denied, *own))
+        reason = _why_closed(target, own)
         if reason is not None:
             shown = host if host == str(target) else f"{host} ({target})"
             raise AddressRefused(f"{shown} is {reason}; images have to come from a public address")

@@ -73,7 +73,7 @@ class Download:
 
 
 class Downloader:
-    """HTTP client of the image store.  `own` lists the node's own ranges at the time of a call."""
+    """HTTP client of the image store.  `own` lists the node's and its farm's ranges at the time of a call."""
 
     def __init__(
         self, policy: AddressPolicy, limits: DownloadLimits, own: Callable[[], Iterable[Network]]

@@ -25,6 +25,7 @@ from tfchain.models import (
     Head,
     Node,
     NodeContract,
+    PublicIp,
 )
 from zosd.chainlife.cursor import JournalCursor
 from zosd.chainlife.follower import CANCELLED, Follower
@@ -64,6 +65,7 @@ class MemoryChain:
     refuse: set[ContractId] = field(default_factory=set)
     money: int = 0
     terms: bool = False
+    farm_addresses: tuple[PublicIp, ...] = ()
     twin: TwinId | None = None
     made: Node | None = None
 
@@ -129,7 +131,7 @@ class MemoryChain:
         return self.made
 
     async def farm(self, id: FarmId) -> Farm | None:
-        return Farm(id, "farm", TwinId(3), 1, "NotCertified", (), False, None)
+        return Farm(id, "farm", TwinId(3), 1, "NotCertified", self.farm_addresses, False, None)
 
     async def create_node(self, key: Identity, **fields: Any) -> NodeId:
         self.calls.append(("create", fields))
@@ -149,6 +151,9 @@ class MemoryChain:
         fields = {"contract_id": contract, "node_id": node, "twin_id": TWIN, **more}
         event = Event(CONTRACTS, name, fields)
         self.blocks.put_nowait(FinalisedBlock(self.number, b"", (event,)))
+
+
+NODE_FIELDS = ("farm", "resources", "location", "interfaces", "secure_boot", "virtualized", "serial_number")
 
 
 def _node(id: NodeId, twin: TwinId, fields: dict[str, Any]) -> Node:
@@ -186,9 +191,25 @@ async def _ignore(text: str) -> None:
     pass
 
 
-def follower(node: Daemon, chain: MemoryChain) -> Follower:
+def _ignore_addresses(addresses: Sequence[str]) -> None:
+    pass
+
+
+def follower(
+    node: Daemon, chain: MemoryChain, addresses: Callable[[Sequence[str]], None] = _ignore_addresses
+) -> Follower:
     cursor = JournalCursor(node.journal, SystemClock())
-    return Follower(chain, node.journal, node.orders, cursor, FastClock(), 3600, lambda: None, _ignore)  # type: ignore[arg-type]
+    return Follower(
+        chain,  # type: ignore[arg-type]  # has what the follower asks for
+        node.journal,
+        node.orders,
+        cursor,
+        FastClock(),
+        3600,
+        lambda: None,
+        _ignore,
+        addresses,
+    )
 
 
 class TestFollower:
@@ -388,6 +409,19 @@ class TestRegistration:
             assert [call for call, _ in chain.calls] == ["update"]
             # What the chain calls not virtualized stays so.
             assert chain.made.virtualized is False
+
+    async def test_the_farms_addresses_are_told_and_remembered_while_the_chain_is_away(
+        self, tmp_path: Path
+    ) -> None:
+        chain, told = MemoryChain(), []
+        chain.farm_addresses = (PublicIp("185.206.122.3/24", "185.206.122.1"),)
+        chain.made = _node(NODE, TWIN, dict.fromkeys(NODE_FIELDS) | {"farm": FarmId(1)})
+        async with daemon(tmp_path) as node:
+            await follower(node, chain, told.append).compare(NODE)
+            assert told == [["185.206.122.3/24"]]
+        async with daemon(tmp_path) as node:
+            follower(node, chain, told.append).recall()
+            assert told == [["185.206.122.3/24"]] * 2
 
     async def test_public_config_is_kept_for_the_api(self, tmp_path: Path) -> None:
         chain = MemoryChain()

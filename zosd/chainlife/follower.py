@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 
 import structlog
 
@@ -23,7 +23,7 @@ from tfchain.grid_events import (
 )
 from tfchain.models import Contract, ContractState, Event, FinalisedBlock, PublicConfig
 from zosd.chainlife.cursor import JournalCursor
-from zosd.chainlife.notes import PUBLIC_CONFIG
+from zosd.chainlife.notes import FARM_ADDRESSES, PUBLIC_CONFIG
 from zosd.chainlife.orders import Orders
 from zosd.clock import Clock
 from zosd.journal.journal import Journal
@@ -50,8 +50,10 @@ class Follower:
         compare_period: float,
         chain_is_back: Callable[[], None],
         set_public_config: Callable[[str], Awaitable[None]],
+        set_farm_addresses: Callable[[Sequence[str]], None],
     ) -> None:
         """`chain_is_back` is called when the chain was reached, for everything that waits for it."""
+        self._set_farm_addresses = set_farm_addresses
         self._set_public_config = set_public_config
         self._chain = chain
         self._journal = journal
@@ -107,6 +109,9 @@ class Follower:
         found = await self._chain.node(node)
         if found is not None:
             await self._put_public_config(found.public_config)
+            farm = await self._chain.farm(found.farm_id)
+            if farm is not None:
+                await self._put_farm_addresses([address.ip for address in farm.public_ips])
 
     async def _compare_one(
         self, record: DeploymentRecord, contract: Contract | None, active: set[ContractId]
@@ -140,6 +145,16 @@ class Follower:
                 await self._put_public_config(config)
             case _:
                 pass
+
+    def recall(self) -> None:
+        """Bring back what the chain last said, for the time until it answers."""
+        note = self._journal.ledger.note(FARM_ADDRESSES)
+        if note:
+            self._set_farm_addresses(json.loads(note))
+
+    async def _put_farm_addresses(self, addresses: Sequence[str]) -> None:
+        await self._journal.put_note(FARM_ADDRESSES, json.dumps(addresses).encode())
+        self._set_farm_addresses(addresses)
 
     async def _put_public_config(self, config: PublicConfig | None) -> None:
         shown = None

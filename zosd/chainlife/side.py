@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 
 from gridtypes import TwinId
 from tfchain import Chain
@@ -34,6 +34,7 @@ class ChainSide:
         clock: Clock,
         chain_is_back: Callable[[], None],
         set_public_config: Callable[[str], Awaitable[None]],
+        set_farm_addresses: Callable[[Sequence[str]], None],
     ) -> None:
         reports = config.reports
         self._belongs_to_a_farm = config.node.farm > 0
@@ -53,7 +54,9 @@ class ChainSide:
             reports.compare_period,
             chain_is_back,
             set_public_config,
+            set_farm_addresses,
         )
+        self._follower.recall()
         self._uptime = Uptime(chain, key, clock, reports.uptime_period, reports.retry)
         self._resources = ResourceReports(chain, key, journal, clock, reports.retry)
 
