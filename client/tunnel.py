@@ -134,7 +134,8 @@ async def open_tunnel(wanted: TunnelPlan) -> AsyncIterator[Tunnel]:
     helper: asyncio.subprocess.Process | None = None
     try:
         assert holder.stdout is not None
-        await asyncio.wait_for(holder.stdout.readline(), START_TIMEOUT_S)
+        async with asyncio.timeout(START_TIMEOUT_S):
+            await holder.stdout.readline()
         helper = await _make_link(name)
         await _run("ip", "link", "set", "dev", name, "netns", str(holder.pid))
         tunnel = Tunnel(holder.pid)
@@ -194,8 +195,12 @@ async def _run(*command: str, stdin: str | None = None) -> None:
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.STDOUT,
     )
-    output, _ = await asyncio.wait_for(
-        process.communicate(None if stdin is None else stdin.encode()), START_TIMEOUT_S
-    )
+    try:
+        async with asyncio.timeout(START_TIMEOUT_S):
+            output, _ = await process.communicate(None if stdin is None else stdin.encode())
+    except TimeoutError:
+        process.kill()
+        await process.wait()
+        raise ClientError(f"`{' '.join(command)}` took more than {START_TIMEOUT_S:.0f} s") from None
     if process.returncode != 0:
         raise ClientError(f"`{' '.join(command)}` failed: {output.decode(errors='replace').strip()[:300]}")

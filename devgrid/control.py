@@ -41,7 +41,8 @@ class ControlServer:
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:
-            line = await asyncio.wait_for(reader.readline(), CALL_TIMEOUT_S)
+            async with asyncio.timeout(CALL_TIMEOUT_S):
+                line = await reader.readline()
             answer: dict[str, Any]
             try:
                 answer = {"ok": await self._handle(json.loads(line))}

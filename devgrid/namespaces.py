@@ -29,9 +29,8 @@ async def run(*command: str, stdin: str | None = None) -> str:
         stderr=asyncio.subprocess.STDOUT,
     )
     try:
-        output, _ = await asyncio.wait_for(
-            process.communicate(stdin.encode() if stdin is not None else None), COMMAND_TIMEOUT_S
-        )
+        async with asyncio.timeout(COMMAND_TIMEOUT_S):
+            output, _ = await process.communicate(stdin.encode() if stdin is not None else None)
     except TimeoutError:
         process.kill()
         await process.wait()
@@ -161,7 +160,8 @@ async def make_node(node: NodeLayout) -> NodeNamespace:
         start_new_session=True,
     )  # fmt: skip
     assert holder.stdout is not None
-    line = await asyncio.wait_for(holder.stdout.readline(), COMMAND_TIMEOUT_S)
+    async with asyncio.timeout(COMMAND_TIMEOUT_S):
+        line = await holder.stdout.readline()
     if line.strip() != b"ready":
         rest = await holder.stdout.read()
         raise CommandFailed(f"namespaces of {node.name}: {(line + rest).decode(errors='replace').strip()}")

@@ -92,7 +92,8 @@ class Part:
             with contextlib.suppress(ProcessLookupError):
                 process.terminate()
             try:
-                await asyncio.wait_for(process.wait(), STOP_GRACE_S)
+                async with asyncio.timeout(STOP_GRACE_S):
+                    await process.wait()
             except TimeoutError:
                 with contextlib.suppress(ProcessLookupError):
                     process.kill()
@@ -121,7 +122,8 @@ class Part:
 
     async def _is_ready(self) -> bool:
         try:
-            return await asyncio.wait_for(self.spec.ready(), 5.0)
+            async with asyncio.timeout(5.0):
+                return await self.spec.ready()
         except (TimeoutError, OSError):
             return False
 

@@ -116,7 +116,8 @@ class Supervisor:
             stderr=asyncio.subprocess.STDOUT,
         )
         try:
-            output, _ = await asyncio.wait_for(process.communicate(), 60.0)
+            async with asyncio.timeout(60.0):
+                output, _ = await process.communicate()
         except TimeoutError:
             process.kill()
             await process.wait()

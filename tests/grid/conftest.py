@@ -35,8 +35,10 @@ LIMIT_S = 120.0
 class User:
     """The grid's user: runs coroutines with a client of his, in his namespace."""
 
-    def __init__(self, grid: Grid) -> None:
+    def __init__(self, grid: Grid, before: Machine) -> None:
         self.grid = grid
+        self.before = before
+        """The machine as it was without a grid."""
 
     def run(self, work: Callable[[GridClient], Awaitable[T]]) -> T:
         """The result of `work`; its exception is raised here."""
@@ -104,24 +106,29 @@ def _ignore(progress: Progress) -> None:
 
 
 @pytest.fixture(scope="session")
-def grid(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Grid]:
+def machine_before() -> Machine:
+    """The machine as it was before there was a grid."""
+    return Machine.now()
+
+
+@pytest.fixture(scope="session")
+def grid(tmp_path_factory: pytest.TempPathFactory, machine_before: Machine) -> Iterator[Grid]:
     """A grid of two nodes.  When it is gone, the machine is as before."""
     layout = GridLayout(tmp_path_factory.mktemp("grid"), "test", 2)
     if missing := preflight.check(layout):
         pytest.skip("no grid on this machine: " + "; ".join(str(each) for each in missing))
-    before = Machine.now()
     grid = Grid(layout)
     try:
         grid.up(_ignore, detach=False)
         yield grid
     finally:
         grid.purge()
-    assert Machine.now().left_since(before) == {}
+    assert Machine.now().left_since(machine_before) == {}
 
 
 @pytest.fixture
-def user(grid: Grid) -> Iterator[User]:
+def user(grid: Grid, machine_before: Machine) -> Iterator[User]:
     """The grid's user, who has nothing deployed; what he leaves is cancelled."""
-    found = User(grid)
+    found = User(grid, machine_before)
     yield found
     found.clear()

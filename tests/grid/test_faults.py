@@ -18,6 +18,7 @@ from gridtypes import ResultState
 from gridtypes.results import ZMachineResult
 from tests.grid.conftest import User
 from tests.grid.files import one_node, pair
+from tests.grid.machine import Machine
 
 pytestmark = [pytest.mark.root, pytest.mark.timeout(400)]
 
@@ -101,7 +102,7 @@ def test_a_restart_of_zosd_loses_no_packet_and_touches_no_machine(grid: Grid, us
         target = _result(placed, "vm2").ip
         async with machine_console(client, "steady", "vm1") as console:
             await talk(console, f"ping -c 2 {target}", limit=60)  # the tunnel is up
-            await talk(console, f"ping -q -c 300 -i 0.1 {target} > /tmp/ping 2>&1 &")
+            await talk(console, f"{{ ping -q -c 300 -i 0.1 {target} > /tmp/ping 2>&1 & }}")
         for part in ("node-1/zosd", "node-2/zosd"):
             await asyncio.to_thread(_kill, grid, part)
         await _until_ok(client, "steady")
@@ -150,4 +151,26 @@ def test_a_grid_that_was_down_resumes_with_machines_and_data(grid: Grid, user: U
     grid.down()
     grid.up(lambda progress: None, detach=False)
     assert "kept" in user.run(read)
+    assert user.left_over() == ""
+
+
+def test_a_killed_supervisor_leaves_nothing_and_its_grid_comes_back(grid: Grid, user: User) -> None:
+    async def deploy(client: GridClient) -> None:
+        await client.deploy(one_node("orphan"))
+
+    async def cancel(client: GridClient) -> None:
+        await _until_ok(client, "orphan")
+        await client.cancel("orphan")
+
+    user.run(deploy)
+    mark = grid.supervisor
+    assert mark is not None
+    mark.kill()
+    assert mark.wait(BACK_S)
+    deadline = time.monotonic() + BACK_S
+    while left := Machine.now().left_since(user.before):
+        assert time.monotonic() < deadline, left
+        time.sleep(0.2)
+    grid.up(lambda progress: None, detach=False)
+    user.run(cancel)
     assert user.left_over() == ""
