@@ -41,7 +41,11 @@ zos_nic() { # MAC MTU: the following lines are about this interface
     ip link set dev "$nic" mtu "$2" up || fail "cannot bring up $nic"
 }
 
-zos_address() { ip addr add "$1" dev "$nic" || echo "zos: cannot add address $1 to $nic"; }
+zos_address() {
+    ip addr add "$1" dev "$nic" || echo "zos: cannot add address $1 to $nic"
+    # An address that another machine had before is in its neighbours' tables with that machine's MAC.
+    case "$1" in *:*) ;; *) arping -q -U -c 2 -w 3 -I "$nic" "${1%/*}" >/dev/null 2>&1 & ;; esac
+}
 
 zos_route() { # DESTINATION [GATEWAY]
     family=-4

@@ -73,7 +73,7 @@ async def deploy_to_answer(client: GridClient, user: User) -> tuple[float, float
     address = result.ip.partition("/")[0]
     await asyncio.to_thread(
         user.exec, "inet", "timeout", "50", "sh", "-c",
-        f"until ping -qc1 -W0.2 {address} >/dev/null; do sleep {SLEEP_S}; done",
+        f"until ping -qc1 -W1 {address} >/dev/null; do sleep {SLEEP_S}; done",
     )  # fmt: skip
     answered = time.monotonic() - started
     await client.cancel("bench")
