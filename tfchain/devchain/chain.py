@@ -9,20 +9,22 @@ import asyncio
 import logging
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import Enum
 
 from tfchain.codec.header import Header
 from tfchain.devchain import genesis as genesis_block
+from tfchain.devchain.context import GRACE_BLOCKS
 from tfchain.devchain.execution import NOW, BuiltBlock, Rules, Transaction, build_block
 from tfchain.devchain.genesis import Genesis
-from tfchain.devchain.interface import Call, Interface, interface
+from tfchain.devchain.interface import Call, Interface
 from tfchain.devchain.pallets import funds
 from tfchain.devchain.pallets.table import TABLE, check_against
-from tfchain.devchain.pool import Pool, Watcher
+from tfchain.devchain.pool import Pool, Waiting, Watcher
 from tfchain.devchain.state import Changes, Reading, Snapshot
 from tfchain.devchain.store import Store, StoredBlock, StoreError
-from tfchain.devchain.validity import check_payable, read_transaction
+from tfchain.devchain.validity import Refused, check_payable, read_transaction
+from tfchain.devchain.versions import Versions
 
 HEARTBEAT_S = 5.0
 """A block comes at most so long after the last one (decision 29)."""
@@ -56,6 +58,10 @@ class NewBlock:
     changes: Changes
 
 
+class NothingToReorganise(ValueError):
+    """There are not so many blocks that are not final."""
+
+
 BlockListener = Callable[[NewBlock], None]
 HeaderListener = Callable[[Header, bytes], None]
 
@@ -65,7 +71,7 @@ class DevChain:
 
     def __init__(self, store: Store, genesis: Genesis, *, keep_blocks: int = 0, bills: bool = True) -> None:
         self.store = store
-        self.interface: Interface = interface()
+        self.versions = Versions(store)
         check_against(self.interface, TABLE)
         self.pool = Pool()
         self.mode = BuildMode.INSTANT
@@ -75,7 +81,14 @@ class DevChain:
         self.clock_offset_ms = int(store.meta("clock_offset_ms") or 0)
         self.block_listeners: list[BlockListener] = []
         self.finalised_listeners: list[HeaderListener] = []
-        self._rules = Rules(self.interface, TABLE, genesis_block.account_of(genesis.author), bills)
+        self.version_listeners: list[Callable[[], None]] = []
+        self._rules = Rules(
+            self.interface,
+            TABLE,
+            genesis_block.account_of(genesis.author),
+            bills,
+            int(store.meta("grace_blocks") or GRACE_BLOCKS),
+        )
         if store.head() is None:
             block, changes = genesis_block.make(self.interface, genesis)
             store.commit(block, changes, {"genesis": genesis.digest})
@@ -92,7 +105,9 @@ class DevChain:
         self.finalised = head
         """What was committed before a stop counts as final: there is no other branch."""
         self._wake = asyncio.Event()
-        self._tasks: set[asyncio.Task[None]] = set()
+        self._not_final: dict[int, tuple[StoredBlock, list[Waiting]]] = {}
+        """Blocks that may still be replaced, with those who watch their transactions."""
+        self._not_before_ms = 0
         if head.header.number == 0:
             self.seal([])
 
@@ -108,7 +123,8 @@ class DevChain:
         """Seal blocks until cancelled."""
         while True:
             try:
-                await asyncio.wait_for(self._wake.wait(), self._pause())
+                async with asyncio.timeout(self._pause()):
+                    await self._wake.wait()
             except TimeoutError:
                 pass
             self._wake.clear()
@@ -127,9 +143,38 @@ class DevChain:
         self._wake.set()
 
     def close(self) -> None:
-        for task in self._tasks:
-            task.cancel()
         self.store.close()
+
+    # -- settings ---------------------------------------------------------------------------------------------
+
+    @property
+    def interface(self) -> Interface:
+        """The interface of the spec version that is in force."""
+        return self.versions.current
+
+    def set_clock_offset(self, milliseconds: int) -> None:
+        """Let the chain clock differ from the wall clock; kept over restarts."""
+        self.clock_offset_ms = milliseconds
+        self.store.set_meta({"clock_offset_ms": str(milliseconds)})
+
+    def set_grace_blocks(self, blocks: int) -> None:
+        """Set the length of grace; kept over restarts."""
+        self._rules = replace(self._rules, grace_blocks=blocks)
+        self.store.set_meta({"grace_blocks": str(blocks)})
+
+    def upgrade(self, spec_version: int) -> None:
+        """Go on under another spec version, from the next block on, which is sealed at once.
+
+        What waits was signed for the former version and is dropped.
+        """
+        self._rules = replace(
+            self._rules, interface=self.versions.upgrade(self.head.header.number + 1, spec_version)
+        )
+        for waiting in self.pool.clear():
+            waiting.tell("dropped")
+        self.seal([])
+        for listener in tuple(self.version_listeners):
+            listener()
 
     # -- transactions -----------------------------------------------------------------------------------------
 
@@ -161,6 +206,7 @@ class DevChain:
         *,
         privileged: Sequence[Call] = (),
         writes: Changes | None = None,
+        bill: Sequence[int] = (),
     ) -> BuiltBlock:
         """Build the next block of what waits, commit it, and tell everybody."""
         if transactions is None:
@@ -173,6 +219,7 @@ class DevChain:
             transactions,
             privileged=privileged,
             writes=writes,
+            bill=bill,
         )
         stored = StoredBlock(built.header, built.hash, built.body)
         self.store.commit(stored, built.changes)
@@ -189,7 +236,57 @@ class DevChain:
 
     def _block_time(self) -> int:
         """Strictly after the last block's, and never ahead of the chain clock by more than that needs."""
-        return max(self.now_ms(), NOW.get(Reading(self.state)) + 1)
+        return max(self.now_ms(), NOW.get(Reading(self.state)) + 1, self._not_before_ms)
+
+    def reorganise(self, depth: int, *, keep_transactions: bool) -> None:
+        """Replace the last `depth` blocks, none of them final, by `depth` + 1 others.
+
+        Their transactions wait again, or are gone when `keep_transactions` is false; what control methods wrote into
+        the blocks is gone.  Raises NothingToReorganise.
+        """
+        most = self.head.header.number - self.finalised.header.number
+        if not 1 <= depth <= most:
+            raise NothingToReorganise(f"depth {depth}: {most} blocks are not final")
+        fork = self.head.header.number - depth
+        dropped = [self._block(number) for number in range(fork + 1, self.head.header.number + 1)]
+        self._not_before_ms = NOW.get(Reading(self.state)) + 1  # the others have hashes of their own
+        self.store.revert(fork)
+        self.versions.forget_after(fork)
+        self._rules = replace(self._rules, interface=self.interface)
+        self.head = self._block(fork)
+        self.state = Snapshot(self.store.newest_values())
+        for block in dropped:
+            self._retract(block, keep_transactions)
+        for _ in range(depth + 1):
+            self.seal()
+
+    def _retract(self, block: StoredBlock, keep: bool) -> None:
+        """Tell the watchers of a dropped block's transactions, and let those wait again that were not watched too."""
+        _, watchers = self._not_final.pop(block.header.number)
+        watched = {waiting.transaction.hash: waiting for waiting in watchers}
+        for waiting in watched.values():
+            waiting.tell({"retracted": "0x" + block.hash.hex()})
+            if not keep:
+                waiting.tell("dropped")
+        if not keep:
+            return
+        for encoded in block.body[1:]:
+            try:
+                transaction = read_transaction(
+                    self.interface,
+                    encoded,
+                    self.head.header.number,
+                    self.genesis_hash,
+                    self.store.hash_of,
+                )
+                self.pool.put_back(watched.get(transaction.hash) or Waiting(transaction))
+            except Refused as refused:
+                log.info("a transaction of a dropped block is gone: %s", refused)
+
+    def _block(self, number: int) -> StoredBlock:
+        found = self.store.block(number)
+        assert found is not None
+        return found
 
     def _settle(self, built: BuiltBlock, transactions: Sequence[Transaction]) -> None:
         """Tell the watchers of included transactions, now and when the block is final."""
@@ -206,25 +303,28 @@ class DevChain:
             for outdated in self.pool.drop_outdated(account, self.nonce_of(account)):
                 outdated.tell("dropped")
         text = "0x" + built.hash.hex()
+        self._not_final[built.header.number] = (self.head, included)
         for waiting in included:
             waiting.tell({"inBlock": text})
-
-        def finalise() -> None:
-            stored = self.store.block(built.header.number)
-            if stored is None or stored.hash != built.hash:
-                return
-            self.finalised = stored
-            for waiting in included:
-                waiting.tell({"finalized": text})
-            for listener in tuple(self.finalised_listeners):
-                listener(built.header, built.hash)
-
         try:
             loop = asyncio.get_running_loop()
         except RuntimeError:  # the first block, sealed before the loop runs
-            finalise()
+            self._finalise(self.head)
             return
-        loop.call_later(self.finality_delay, finalise)
+        loop.call_later(self.finality_delay, self._finalise, self.head)
+
+    def _finalise(self, block: StoredBlock) -> None:
+        """Make a block and those before it final, unless another has taken its place."""
+        last, _ = self._not_final.get(block.header.number, (None, ()))
+        if last is not block:
+            return
+        for number in range(self.finalised.header.number + 1, block.header.number + 1):
+            final, watchers = self._not_final.pop(number)
+            self.finalised = final
+            for waiting in watchers:
+                waiting.tell({"finalized": "0x" + final.hash.hex()})
+            for listener in tuple(self.finalised_listeners):
+                listener(final.header, final.hash)
 
     def _prune(self, number: int) -> None:
         if self.keep_blocks and number % PRUNE_EVERY == 0 and number > self.keep_blocks:

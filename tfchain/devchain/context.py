@@ -15,6 +15,10 @@ MOST_NESTED_CALLS = 16
 """Deepest nesting of calls in calls (batch in proposal in batch …)."""
 
 
+GRACE_BLOCKS = 201_600
+"""Length of a contract's grace on the public networks: 14 days of blocks of 6 s."""
+
+
 @dataclass(frozen=True, slots=True)
 class BlockInfo:
     """The block being built."""
@@ -22,6 +26,8 @@ class BlockInfo:
     number: int
     time_ms: int
     author: bytes
+    grace_blocks: int = GRACE_BLOCKS
+    """Between the start of a contract's grace and its end."""
 
     @property
     def time(self) -> int:

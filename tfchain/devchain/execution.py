@@ -10,7 +10,7 @@ from tfchain.codec.extrinsic import Extrinsic
 from tfchain.codec.hashing import blake2_256
 from tfchain.codec.header import Header, pre_runtime
 from tfchain.devchain.calls import Table, dispatch
-from tfchain.devchain.context import BlockInfo, Context
+from tfchain.devchain.context import GRACE_BLOCKS, BlockInfo, Context
 from tfchain.devchain.dispatch import DispatchFailure, Pays, Root, Signed
 from tfchain.devchain.fees import fee_of
 from tfchain.devchain.interface import Call, Interface
@@ -70,6 +70,8 @@ class Rules:
     author: bytes
     bills: bool
     """Bill the contracts whose turn it is in every block."""
+    grace_blocks: int = GRACE_BLOCKS
+    """Length of a contract's grace."""
 
 
 def build_block(
@@ -81,13 +83,14 @@ def build_block(
     *,
     privileged: Sequence[Call] = (),
     writes: Changes | None = None,
+    bill: Sequence[int] = (),
 ) -> BuiltBlock:
     """Make the block after `parent`.
 
-    `privileged` calls run with root rights before the transactions, `writes` go into the state as they are; both
-    serve the control methods.
+    `privileged` calls run with root rights after the transactions, `writes` go into the state as they are before
+    them, the contracts `bill` are billed out of turn; all three serve the control methods.
     """
-    block = BlockInfo(parent.number + 1, time_ms, rules.author)
+    block = BlockInfo(parent.number + 1, time_ms, rules.author, rules.grace_blocks)
     layer = Layer(state)
     layer.changes.update(writes or {})
     ctx = Context(rules.interface, block, layer, Root(), rules.table)
@@ -106,8 +109,7 @@ def build_block(
         _flush(ctx, records, {"ApplyExtrinsic": len(body)})
         body.append(transaction.encoded)
     results = tuple(_apply_privileged(ctx, call) for call in privileged)
-    if rules.bills:
-        _bill(ctx)
+    _bill(ctx, [*bill, *(billing.due_in_block(ctx) if rules.bills else ())])
     _flush(ctx, records, "Finalization")
     EVENTS.put(ctx, records)
     EVENT_COUNT.put(ctx, len(records))
@@ -197,9 +199,9 @@ def _apply_privileged(ctx: Context, call: Call) -> Any:
     return None
 
 
-def _bill(ctx: Context) -> None:
+def _bill(ctx: Context, contracts: Iterable[int]) -> None:
     """What the validators' off-chain workers do on the public networks."""
-    for contract_id in billing.due_in_block(ctx):
+    for contract_id in contracts:
         try:
             with ctx.transaction():
                 billing.bill(ctx, contract(ctx, contract_id))

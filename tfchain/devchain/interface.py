@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Any
 
@@ -35,6 +35,20 @@ class Interface:
         self.event_records_type = metadata.event_type
         self.version: dict[str, Any] = self.constant("System", "Version")
         """The constant `System.Version`; what `state_getRuntimeVersion` answers is made of it."""
+
+    def at_version(self, spec_version: int) -> Interface:
+        """The same interface under another spec version, as after an upgrade that changed nothing else."""
+        if spec_version == self.version["spec_version"]:
+            return self
+        system = self.metadata.pallet("System")
+        constant = system.constant("Version")
+        version = {**self.version, "spec_version": spec_version}
+        changed = replace(constant, value=self.codec.encode(constant.type, version))
+        constants = tuple(changed if each is constant else each for each in system.constants)
+        pallets = tuple(
+            replace(each, constants=constants) if each is system else each for each in self.metadata.pallets
+        )
+        return Interface(replace(self.metadata, pallets=pallets))
 
     def constant(self, pallet: str, name: str) -> Value:
         constant = self.metadata.pallet(pallet).constant(name)

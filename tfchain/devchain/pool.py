@@ -61,6 +61,19 @@ class Pool:
         self._hashes.add(transaction.hash)
         return self._is_ready(of_account, account_nonce, transaction.nonce)
 
+    def put_back(self, waiting: Waiting) -> None:
+        """Let a transaction wait again whose block is no more; nothing when its nonce is taken by another."""
+        of_account = self._accounts.setdefault(waiting.transaction.account, {})
+        if of_account.setdefault(waiting.transaction.nonce, waiting) is waiting:
+            self._hashes.add(waiting.transaction.hash)
+
+    def clear(self) -> list[Waiting]:
+        """Take out everything."""
+        found = [waiting for of_account in self._accounts.values() for waiting in of_account.values()]
+        self._accounts.clear()
+        self._hashes.clear()
+        return found
+
     def ready(self, nonce_of: Callable[[bytes], int]) -> list[Waiting]:
         """Those that a block can take now, each account's in order of nonce."""
         return [waiting for account in self._accounts for waiting in self._run(account, nonce_of(account))]

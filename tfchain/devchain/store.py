@@ -68,6 +68,12 @@ class Store:
             )
             self._put_meta(meta or {})
 
+    def revert(self, number: int) -> None:
+        """Forget all blocks after `number`, as if they had never been."""
+        with self._writer:
+            self._writer.execute("DELETE FROM block WHERE number > ?", (number,))
+            self._writer.execute("DELETE FROM state WHERE block > ?", (number,))
+
     def set_meta(self, meta: dict[str, str]) -> None:
         with self._writer:
             self._put_meta(meta)

@@ -13,7 +13,7 @@ from tfchain.devchain.chain import DevChain
 from tfchain.devchain.execution import BuiltBlock
 from tfchain.devchain.genesis import Genesis
 from tfchain.devchain.storage import OptionalMap
-from tfchain.devchain.store import Store
+from tfchain.devchain.store import Store, StoredBlock
 from tfchain.keys import Identity
 
 
@@ -98,7 +98,7 @@ class Driver:
         error = self._error(content["dispatch_error"]) if name.endswith("Failed") else None
         return Outcome(error is None, error, fee, events)
 
-    def records(self, built: BuiltBlock) -> list[Any]:
+    def records(self, built: BuiltBlock | StoredBlock) -> list[Any]:
         raw = self.chain.store.value_at(self.key("System.Events"), built.header.number)
         assert raw is not None
         records: list[Any] = self.plain.decode(self.interface.event_records_type, raw)

@@ -69,14 +69,35 @@ class ChainProcess:
         assert "error" not in answer, answer
         return answer["result"]
 
+    def beside(self, port: int) -> Endpoint:
+        """Another endpoint that the process was told to open."""
+        return Endpoint(port)
+
     def post(self, body: Any, path: str = "/") -> Any:
-        request = urllib.request.Request(
-            f"http://127.0.0.1:{self.port}{path}",
-            data=json.dumps(body).encode(),
-            headers={"Content-Type": "application/json"},
-        )
-        with urllib.request.urlopen(request, timeout=20) as answer:
-            return json.loads(answer.read())
+        return _post(self.port, body, path)
+
+
+class Endpoint:
+    """A further port of the process; called like a function: method and parameters."""
+
+    def __init__(self, port: int) -> None:
+        self.port = port
+        self.url = f"ws://127.0.0.1:{port}"
+
+    def __call__(self, method: str, *params: Any) -> Any:
+        answer = _post(self.port, {"jsonrpc": "2.0", "id": 1, "method": method, "params": list(params)}, "/")
+        assert "error" not in answer, answer
+        return answer["result"]
+
+
+def _post(port: int, body: Any, path: str) -> Any:
+    request = urllib.request.Request(
+        f"http://127.0.0.1:{port}{path}",
+        data=json.dumps(body).encode(),
+        headers={"Content-Type": "application/json"},
+    )
+    with urllib.request.urlopen(request, timeout=60) as answer:
+        return json.loads(answer.read())
 
 
 def free_port() -> int:

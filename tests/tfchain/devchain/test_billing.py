@@ -116,15 +116,11 @@ def test_who_cannot_pay_enters_grace_and_leaves_it_when_paid_up(poor: tuple[Driv
     assert grid.read("SmartContractModule.Contracts", contract)["state"] == "Created"
 
 
-def test_grace_that_runs_out_ends_the_contract(
-    poor: tuple[Driver, int], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    from tfchain.devchain.pallets.contracts import billing
-
+def test_grace_that_runs_out_ends_the_contract(poor: tuple[Driver, int]) -> None:
     grid, contract = poor
     _wait(grid, 24 * 3600)
     _bill(grid, contract)
-    monkeypatch.setattr(billing, "GRACE_BLOCKS", 2)
+    grid.chain.set_grace_blocks(2)
     grid.chain.seal()
     _wait(grid, 60)
     names = [event[0].split(".")[1] for event in _bill(grid, contract)]
@@ -145,6 +141,43 @@ def test_grace_of_a_rented_node_is_the_grace_of_what_runs_on_it(grid: Driver) ->
     events = _bill(grid, rent)
     assert [event[1]["contract_id"] for event in events] == [rent, inner]
     assert {event[0].split(".")[1] for event in events} == {"ContractGracePeriodStarted"}
+
+
+def test_traffic_is_counted_once_in_grace_too(grid: Driver) -> None:
+    user = person("//Poor")
+    grid.call(person("//Alice"), "Balances.transfer", dest=user.address, value=400_000)
+    grid.make_twin(user)
+    contract = _create(grid, HASH, 0, user).of("SmartContractModule")[0][1]["contract_id"]
+    traffic = {"contract_id": contract, "timestamp": 1 << 40, "window": 3600, "nru": 10**12}
+    assert grid.call(person("//Bob"), "SmartContractModule.add_nru_reports", reports=[traffic]).ok
+    assert [name for name, _ in _bill(grid, contract)] == ["SmartContractModule.ContractGracePeriodStarted"]
+    owed = grid.read("SmartContractModule.ContractLock", contract)["amount_locked"]
+    assert owed > 0
+    for _ in range(3):
+        _wait(grid, 60)
+        _bill(grid, contract)
+    assert grid.read("SmartContractModule.ContractLock", contract)["amount_locked"] == owed
+
+
+def test_a_rent_that_ends_for_want_of_money_takes_what_runs_on_the_node_along(grid: Driver) -> None:
+    user = person("//Poor")
+    grid.call(person("//Alice"), "Balances.transfer", dest=user.address, value=400_000)
+    grid.make_twin(user)
+    rent = grid.call(
+        user, "SmartContractModule.create_rent_contract", node_id=1, solution_provider_id=None
+    ).of("SmartContractModule")[0][1]["contract_id"]
+    inner = _create(grid, HASH, 1, user).of("SmartContractModule")[0][1]["contract_id"]
+    grid.chain.set_grace_blocks(1)
+    _wait(grid, 24 * 3600)
+    _bill(grid, rent)
+    _wait(grid, 60)
+    names = [name.split(".")[1] for name, _ in _bill(grid, rent)]
+    ends = ["IPsFreed", "NodeContractCanceled", "RentContractCanceled"]
+    assert [name for name in names if name in ends] == ends
+    for contract in (rent, inner):
+        assert grid.read("SmartContractModule.Contracts", contract) is None
+    assert grid.read("SmartContractModule.ActiveNodeContracts", 1) == []
+    assert grid.read("TfgridModule.Farms", 1)["public_ips"][0]["contract_id"] == 0
 
 
 def test_blocks_bill_the_contracts_whose_turn_it_is(tmp_path: Path) -> None:

@@ -6,12 +6,13 @@ from collections.abc import Callable
 from typing import Any
 
 from tfchain.codec.scale import ScaleError
-from tfchain.devchain.chain import BuildMode, DevChain
-from tfchain.devchain.rpc.arguments import Arguments, as_bytes, hex_of
+from tfchain.devchain.chain import BuildMode, DevChain, NothingToReorganise
+from tfchain.devchain.rpc.arguments import Arguments, as_bytes, as_number, hex_of
 from tfchain.devchain.rpc.errors import invalid_params
 
 MOST_BLOCKS = 100_000
 MOST_WRITES = 10_000
+LARGEST_VERSION = (1 << 32) - 1
 
 
 class Control:
@@ -30,28 +31,39 @@ class Control:
             "dev_setBlockBuildMode": self.set_mode,
             "dev_setFinalityDelay": self.set_finality_delay,
             "dev_root": self.root,
+            "dev_bill": self.bill,
+            "dev_setGracePeriod": self.set_grace_period,
+            "dev_reorganise": self.reorganise,
+            "dev_setRuntimeVersion": self.set_runtime_version,
             "dev_rpcLog": lambda _: dict(self.counts),
         }
 
     def new_block(self, arguments: Arguments) -> Any:
-        """`[{"count"?, "to"?}]`: seal blocks; answers the last one's hash."""
+        """`[{"count"?, "to"?, "step"?}]`: seal blocks, the chain clock going on by `step` ms before each.
+
+        Answers the last one's hash.
+        """
         wanted = arguments.raw(0) or {}
         if not isinstance(wanted, dict):
             raise invalid_params("give an object with count or to")
         count = int(wanted.get("count", 1))
         if "to" in wanted:
             count = int(wanted["to"]) - self.chain.head.header.number
+        step = as_number(wanted.get("step", 0), "step")
         if not 0 <= count <= MOST_BLOCKS:
             raise invalid_params(f"{count} blocks; 0 to {MOST_BLOCKS} can be sealed")
-        for _ in range(count):
+        start = self.chain.clock_offset_ms
+        for number in range(1, count + 1):
+            self.chain.clock_offset_ms = start + number * step
             self.chain.seal()
+        if step:
+            self.chain.set_clock_offset(self.chain.clock_offset_ms)
         return hex_of(self.chain.head.hash)
 
     def time_travel(self, arguments: Arguments) -> Any:
         """`[ms since 1970]`: set the chain clock, kept over restarts, and seal a block."""
         offset = arguments.number(0, "time") - (self.chain.now_ms() - self.chain.clock_offset_ms)
-        self.chain.clock_offset_ms = offset
-        self.chain.store.set_meta({"clock_offset_ms": str(offset)})
+        self.chain.set_clock_offset(offset)
         self.chain.seal()
         return self.chain.now_ms()
 
@@ -81,6 +93,41 @@ class Control:
         """`[ms]` between a block and its finality."""
         self.chain.finality_delay = arguments.number(0, "delay") / 1000
         return None
+
+    def bill(self, arguments: Arguments) -> Any:
+        """`[contract id]`: bill a contract out of turn, in a new block; answers the block's hash."""
+        return hex_of(self.chain.seal(bill=[arguments.number(0, "contract id")]).hash)
+
+    def set_grace_period(self, arguments: Arguments) -> Any:
+        """`[blocks]` between the start of a contract's grace and its end; kept over restarts."""
+        self.chain.set_grace_blocks(arguments.number(0, "blocks"))
+        return None
+
+    def reorganise(self, arguments: Arguments) -> Any:
+        """`[{"depth", "keep"?}]`: replace blocks that are not final; see `DevChain.reorganise`.
+
+        Answers the new head's hash.
+        """
+        wanted = arguments.raw(0)
+        if not isinstance(wanted, dict) or "depth" not in wanted:
+            raise invalid_params("give an object with depth")
+        try:
+            depth, keep = as_number(wanted["depth"], "depth"), bool(wanted.get("keep", True))
+            self.chain.reorganise(depth, keep_transactions=keep)
+        except NothingToReorganise as problem:
+            raise invalid_params(str(problem)) from problem
+        return hex_of(self.chain.head.hash)
+
+    def set_runtime_version(self, arguments: Arguments) -> Any:
+        """`[spec version]`: go on as another version of the runtime; answers the hash of its first block."""
+        version = arguments.number(0, "spec version")
+        if version > LARGEST_VERSION:
+            raise invalid_params(f"spec version {version}; at most {LARGEST_VERSION}")
+        try:
+            self.chain.upgrade(version)
+        except ValueError as problem:
+            raise invalid_params(str(problem)) from problem
+        return hex_of(self.chain.head.hash)
 
     def root(self, arguments: Arguments) -> Any:
         """`[call]`: carry out a call with root rights in a new block; answers null or its DispatchError."""

@@ -10,8 +10,10 @@ from tfchain.codec.hashing import blake2_256
 from tfchain.codec.scale import Reader, ScaleError, blob, compact, uint
 from tfchain.devchain.chain import DevChain
 from tfchain.devchain.fees import BASE_FEE, fee_of
+from tfchain.devchain.interface import Interface
 from tfchain.devchain.rpc.arguments import Arguments, as_bytes, as_number, hex_of
 from tfchain.devchain.rpc.errors import STATE_GONE, RpcError, invalid_params
+from tfchain.devchain.rpc.view import View
 from tfchain.devchain.store import StoredBlock
 
 MOST_KEYS = 4096
@@ -25,8 +27,9 @@ Method = Callable[[Arguments], Any]
 class Reads:
     """Reads of one chain."""
 
-    def __init__(self, chain: DevChain, name: str = "Development") -> None:
+    def __init__(self, chain: DevChain, view: View, name: str = "Development") -> None:
         self.chain = chain
+        self.view = view
         self.name = name
 
     def methods(self) -> dict[str, Method]:
@@ -42,9 +45,9 @@ class Reads:
             "chain_getBlockHash": self.block_hash,
             "chain_getHeader": self.header,
             "chain_getBlock": self.block,
-            "chain_getFinalizedHead": lambda _: hex_of(self.chain.finalised.hash),
-            "state_getMetadata": lambda _: hex_of(self.chain.interface.encoded),
-            "state_getRuntimeVersion": lambda _: self.runtime_version(),
+            "chain_getFinalizedHead": lambda _: hex_of(self.view.finalised.hash),
+            "state_getMetadata": lambda arguments: hex_of(self._interface(arguments.raw(0)).encoded),
+            "state_getRuntimeVersion": lambda arguments: self.runtime_version(arguments.raw(0)),
             "state_getStorage": self.storage,
             "state_getStorageHash": self.storage_hash,
             "state_getStorageSize": self.storage_size,
@@ -75,12 +78,12 @@ class Reads:
     def block_hash(self, arguments: Arguments) -> Any:
         wanted = arguments.raw(0)
         if wanted is None:
-            return hex_of(self.chain.head.hash)
+            return hex_of(self.view.head.hash)
         if isinstance(wanted, list):
             if len(wanted) > MOST_BLOCKS:
                 raise invalid_params(f"at most {MOST_BLOCKS} block numbers at once")
-            return [hex_of(self.chain.store.hash_of(as_number(each, "block number"))) for each in wanted]
-        return hex_of(self.chain.store.hash_of(as_number(wanted, "block number")))
+            return [hex_of(self.view.hash_of(as_number(each, "block number"))) for each in wanted]
+        return hex_of(self.view.hash_of(as_number(wanted, "block number")))
 
     def header(self, arguments: Arguments) -> Any:
         block = self._maybe_block(arguments.optional_data(0, "block hash"))
@@ -96,21 +99,21 @@ class Reads:
     # -- state ------------------------------------------------------------------------------------------------
 
     def storage(self, arguments: Arguments) -> Any:
-        return hex_of(self._value(arguments.data(0, "key"), self._at(arguments.raw(1))))
+        return hex_of(self.view.value(arguments.data(0, "key"), self._at(arguments.raw(1))))
 
     def storage_hash(self, arguments: Arguments) -> Any:
-        value = self._value(arguments.data(0, "key"), self._at(arguments.raw(1)))
+        value = self.view.value(arguments.data(0, "key"), self._at(arguments.raw(1)))
         return None if value is None else hex_of(blake2_256(value))
 
     def storage_size(self, arguments: Arguments) -> Any:
-        value = self._value(arguments.data(0, "key"), self._at(arguments.raw(1)))
+        value = self.view.value(arguments.data(0, "key"), self._at(arguments.raw(1)))
         return None if value is None else len(value)
 
     def query_at(self, arguments: Arguments) -> Any:
         keys = arguments.data_list(0, "keys", MOST_KEYS)
         number = self._at(arguments.raw(1))
-        changes = [[hex_of(key), hex_of(self._value(key, number))] for key in keys]
-        return [{"block": hex_of(self.chain.store.hash_of(number)), "changes": changes}]
+        changes = [[hex_of(key), hex_of(self.view.value(key, number))] for key in keys]
+        return [{"block": hex_of(self.view.hash_of(number)), "changes": changes}]
 
     def query_range(self, arguments: Arguments) -> Any:
         keys = arguments.data_list(0, "keys", MOST_KEYS)
@@ -120,13 +123,13 @@ class Reads:
         found: list[Any] = []
         known: dict[bytes, bytes | None] = {}
         for number in range(first, last + 1):
-            now = {key: self._value(key, number) for key in keys}
+            now = {key: self.view.value(key, number) for key in keys}
             changes = [
                 [hex_of(key), hex_of(now[key])] for key in keys if number == first or now[key] != known[key]
             ]
             known = now
             if changes:
-                found.append({"block": hex_of(self.chain.store.hash_of(number)), "changes": changes})
+                found.append({"block": hex_of(self.view.hash_of(number)), "changes": changes})
         return found
 
     def keys(self, arguments: Arguments) -> Any:
@@ -146,8 +149,8 @@ class Reads:
 
     # -- runtime ----------------------------------------------------------------------------------------------
 
-    def runtime_version(self) -> dict[str, Any]:
-        version = self.chain.interface.version
+    def runtime_version(self, block_hash: Any = None) -> dict[str, Any]:
+        version = self._interface(block_hash).version
         return {
             "specName": _text(version["spec_name"]),
             "implName": _text(version["impl_name"]),
@@ -168,7 +171,8 @@ class Reads:
 
     def call(self, arguments: Arguments) -> Any:
         name, data = arguments.text(0, "method"), arguments.data(1, "data")
-        metadata = self.chain.interface.encoded
+        interface = self._interface(arguments.raw(2))
+        metadata = interface.encoded
         match name:
             case "Metadata_metadata":
                 return hex_of(blob(metadata))
@@ -186,7 +190,7 @@ class Reads:
                 parts = (BASE_FEE, fee_of(_extrinsic_length(data)) - BASE_FEE, 0)
                 return hex_of(b"\1" + b"".join(uint(part, 16) for part in parts) + uint(0, 16))
             case "Core_version":
-                constant = self.chain.interface.metadata.pallet("System").constant("Version")
+                constant = interface.metadata.pallet("System").constant("Version")
                 return hex_of(constant.value)
         raise RpcError(
             STATE_GONE, f"Client error: Execution failed: Exported method {name} is not found", None
@@ -213,24 +217,23 @@ class Reads:
 
     # -- small things -----------------------------------------------------------------------------------------
 
+    def _interface(self, block_hash: Any) -> Interface:
+        """The interface with which the state after a block is read; None means the newest."""
+        return self.chain.versions.at(self._at(block_hash) if block_hash else self.view.head.header.number)
+
     def _maybe_block(self, block_hash: bytes | None) -> StoredBlock | None:
-        return self.chain.head if block_hash is None else self.chain.store.block_by_hash(block_hash)
+        return self.view.head if block_hash is None else self.view.block_by_hash(block_hash)
 
     def _at(self, block_hash: Any) -> int:
         """Number of the block with this hash; None means the head.  Raises RpcError for one without state."""
         if block_hash is None:
-            return self.chain.head.header.number
-        number = self.chain.store.number_of(as_bytes(block_hash, "block hash"))
+            return self.view.newest_state
+        number = self.view.number_of(as_bytes(block_hash, "block hash"))
         if number is None:
             raise RpcError(STATE_GONE, f"Client error: UnknownBlock: Header was not found: {block_hash}")
         if number < self.chain.store.oldest_kept():
             raise RpcError(STATE_GONE, f"Client error: State already discarded for {block_hash}")
         return number
-
-    def _value(self, key: bytes, number: int) -> bytes | None:
-        if number == self.chain.head.header.number:
-            return self.chain.state.get(key)
-        return self.chain.store.value_at(key, number)
 
 
 def _extrinsic_length(data: bytes) -> int:

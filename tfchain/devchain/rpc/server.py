@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import json
 import logging
+import socket
 from typing import Any
 
 from aiohttp import WSMsgType, web
@@ -14,6 +15,7 @@ from tfchain.devchain.chain import DevChain
 from tfchain.devchain.rpc.activation import Activation
 from tfchain.devchain.rpc.arguments import Arguments, hex_of
 from tfchain.devchain.rpc.control import Control
+from tfchain.devchain.rpc.endpoints import Endpoints
 from tfchain.devchain.rpc.errors import (
     INTERNAL,
     INVALID_REQUEST,
@@ -23,40 +25,65 @@ from tfchain.devchain.rpc.errors import (
 )
 from tfchain.devchain.rpc.reads import Reads
 from tfchain.devchain.rpc.subscriptions import SUBSCRIBE, Outbox, Subscriptions, submit
+from tfchain.devchain.rpc.view import Troubles, View
 
 MOST_CONNECTIONS = 1024
 LARGEST_MESSAGE = 4 << 20
 """Bytes."""
 MOST_IN_BATCH = 256
 PING_S = 30.0
+BACKLOG = 128
 
 log = logging.getLogger(__name__)
 
 
 class Server:
-    """Serves one chain."""
+    """One endpoint of a chain."""
 
-    def __init__(self, chain: DevChain, *, control: bool) -> None:
+    def __init__(self, chain: DevChain, *, control: bool, troubles: Troubles | None = None) -> None:
         self.chain = chain
         self.control = Control(chain)
-        reads = Reads(chain)
+        self.view = View(chain, troubles or Troubles())
+        self._serves_control = control
+        self._endpoints = Endpoints(self)
+        self._host = ""
+        self._transports: set[asyncio.Transport] = set()
+        reads = Reads(chain, self.view)
         self._reads = reads
         self._methods = reads.methods()
         self._methods["author_submitExtrinsic"] = lambda arguments: hex_of(
             submit(chain, arguments.data(0, "extrinsic"), None)
         )
         if control:
-            self._methods |= self.control.methods()
+            self._methods |= self.control.methods() | self._endpoints.methods()
         self._known = {*self._methods, *SUBSCRIBE, *SUBSCRIBE.values(), "rpc_methods"}
         self._methods["rpc_methods"] = lambda _: {"methods": sorted(self._known)}
         self._ends = set(SUBSCRIBE.values())
         self._connections = 0
         self._runner: web.AppRunner | None = None
+        self._starting: asyncio.Task[None] | None = None
         self.port = 0
         """The port that is listened on, once started."""
 
     async def start(self, host: str, port: int) -> None:
         """Raises OSError when the address is taken."""
+        self._host = host
+        await self._serve(_listen(host, port))
+
+    def beside(self, troubles: Troubles) -> Server:
+        """Another endpoint on a free port of the same host, which begins to serve in a moment."""
+        other = Server(self.chain, control=self._serves_control, troubles=troubles)
+        listener = _listen(self._host, 0)
+        other._host, other.port = self._host, listener.getsockname()[1]
+        other._starting = asyncio.get_running_loop().create_task(other._serve(listener))
+        return other
+
+    def cut(self) -> None:
+        """Break all WebSocket connections."""
+        for transport in tuple(self._transports):
+            transport.abort()
+
+    async def _serve(self, listener: socket.socket) -> None:
         app = web.Application(client_max_size=LARGEST_MESSAGE)
         activation = Activation(self.chain)
         for path in ("/activation", "/activation/activate", "/activation/create", "/activation/"):
@@ -65,10 +92,14 @@ class Server:
         app.router.add_route("POST", "/{path:.*}", self._http)
         self._runner = web.AppRunner(app, access_log=None)
         await self._runner.setup()
-        await web.TCPSite(self._runner, host, port, reuse_address=True).start()
-        self.port = int(self._runner.addresses[0][1])
+        await web.SockSite(self._runner, listener).start()
+        self.port = int(listener.getsockname()[1])
 
     async def close(self) -> None:
+        await self._endpoints.close()
+        if self._starting is not None:
+            await self._starting
+        self.cut()
         if self._runner is not None:
             await self._runner.cleanup()
 
@@ -89,6 +120,8 @@ class Server:
         await socket.prepare(request)
         self._connections += 1
         transport = request.transport
+        if transport is not None:
+            self._transports.add(transport)
         outbox = Outbox(lambda: transport.abort() if transport is not None else None)
         subscriptions = Subscriptions(self.chain, self._reads, outbox)
         writer = asyncio.create_task(self._write(socket, outbox))
@@ -106,6 +139,8 @@ class Server:
                     begin()
         finally:
             self._connections -= 1
+            if transport is not None:
+                self._transports.discard(transport)
             subscriptions.close()
             writer.cancel()
             await asyncio.gather(writer, return_exceptions=True)
@@ -138,6 +173,8 @@ class Server:
         number = request.get("id") if isinstance(request, dict) else None
         if not isinstance(request, dict) or not isinstance(request.get("method"), str):
             return _error(number, RpcError(INVALID_REQUEST, "Invalid Request"))
+        if self.view.troubles.mute and not request["method"].startswith("dev_"):
+            return None
         params = request.get("params")
         if isinstance(params, dict):
             params = list(params.values())
@@ -170,6 +207,21 @@ class Server:
         if found is None:
             raise RpcError(METHOD_NOT_FOUND, "Method not found")
         return found(arguments)
+
+
+def _listen(host: str, port: int) -> socket.socket:
+    family, kind, protocol, _, address = socket.getaddrinfo(
+        host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
+    )[0]
+    listener = socket.socket(family, kind, protocol)
+    try:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.bind(address)
+        listener.listen(BACKLOG)
+    except OSError:
+        listener.close()
+        raise
+    return listener
 
 
 def _error(number: Any, error: RpcError) -> dict[str, Any]:

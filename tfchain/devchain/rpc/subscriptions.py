@@ -39,6 +39,8 @@ SUBSCRIBE = {
     "author_submitAndWatchExtrinsic": "author_unwatchExtrinsic",
 }
 """Methods that subscribe, and those that end it."""
+_GOES_ON = {"inBlock", "retracted"}
+"""Statuses of an extrinsic after which others come."""
 
 
 class Outbox:
@@ -78,6 +80,7 @@ class Subscriptions:
 
     def __init__(self, chain: DevChain, reads: Reads, outbox: Outbox) -> None:
         self._chain = chain
+        self._view = reads.view
         self._reads = reads
         self._outbox = outbox
         self._ends: dict[str, Callable[[], None]] = {}
@@ -118,71 +121,88 @@ class Subscriptions:
             self._outbox.put({"jsonrpc": "2.0", "method": method, "params": params})
 
     def _heads(self, number: str, push: str) -> Callable[[], None]:
-        def on_block(block: NewBlock) -> None:
-            self._push(number, push, block.header.to_json())
+        def on_block(_: NewBlock) -> None:
+            self._push(number, push, self._view.head.header.to_json())
 
         def begin() -> None:
             self._listen(number, self._chain.block_listeners, on_block)
-            self._push(number, push, self._chain.head.header.to_json())
+            self._push(number, push, self._view.head.header.to_json())
 
         return begin
 
     def _finalised(self, number: str) -> Callable[[], None]:
-        def on_header(header: Header, _hash: bytes) -> None:
-            self._push(number, "chain_finalizedHead", header.to_json())
+        def on_header(_: Header, _hash: bytes) -> None:
+            self._push(number, "chain_finalizedHead", self._view.finalised.header.to_json())
 
         def begin() -> None:
             self._listen(number, self._chain.finalised_listeners, on_header)
-            self._push(number, "chain_finalizedHead", self._chain.finalised.header.to_json())
+            self._push(number, "chain_finalizedHead", self._view.finalised.header.to_json())
 
         return begin
 
     def _storage(self, number: str, keys: list[bytes]) -> Callable[[], None]:
-        wanted = set(keys)
+        known: dict[bytes, bytes | None] = {}
 
-        def push(block_hash: bytes, changes: list[Any]) -> None:
-            self._push(number, "state_storage", {"block": hex_of(block_hash), "changes": changes})
-
-        def on_block(block: NewBlock) -> None:
-            changes = [[hex_of(key), hex_of(value)] for key, value in block.changes.items() if key in wanted]
+        def push() -> None:
+            """Tell what is not known yet; at first that is everything."""
+            state = self._view.newest_state
+            now = {key: self._view.value(key, state) for key in keys}
+            changes = [[hex_of(key), hex_of(now[key])] for key in keys if known.get(key, ...) != now[key]]
+            known.update(now)
             if changes:
-                push(block.hash, changes)
+                block = hex_of(self._view.hash_of(state))
+                self._push(number, "state_storage", {"block": block, "changes": changes})
 
         def begin() -> None:
-            self._listen(number, self._chain.block_listeners, on_block)
-            push(self._chain.head.hash, [[hex_of(key), hex_of(self._chain.state.get(key))] for key in keys])
+            self._listen(number, self._chain.block_listeners, lambda _: push())
+            push()
 
         return begin
 
     def _runtime_version(self, number: str) -> Callable[[], None]:
-        def begin() -> None:
-            self._ends[number] = _nothing
+        def push() -> None:
             self._push(number, "state_runtimeVersion", self._reads.runtime_version())
+
+        def begin() -> None:
+            self._listen(number, self._chain.version_listeners, push)
+            push()
 
         return begin
 
     def _watch(self, number: str, encoded: bytes) -> Callable[[], None]:
-        early: list[Status] = []
+        held: list[Status] = []
         begun = False
 
         def on_status(status: Status) -> None:
-            if not begun:
-                early.append(status)
-                return
+            held.append(status)
+            flush()
+
+        def flush() -> None:
+            while begun and held and self._shows(held[0]):
+                tell(held.pop(0))
+
+        def tell(status: Status) -> None:
             self._push(number, "author_extrinsicUpdate", status)
-            if (isinstance(status, dict) and "inBlock" not in status) or status in ("invalid", "dropped"):
-                self._ends.pop(number, None)
+            if (isinstance(status, dict) and not _GOES_ON & status.keys()) or status in (
+                "invalid",
+                "dropped",
+            ):
+                self.unsubscribe(number)
 
         submit(self._chain, encoded, on_status)
 
         def begin() -> None:
             nonlocal begun
             begun = True
-            self._ends[number] = _nothing
-            for status in early:
-                on_status(status)
+            self._listen(number, self._chain.block_listeners, lambda _: flush())
+            flush()
 
         return begin
+
+    def _shows(self, status: Status) -> bool:
+        """Whether this endpoint has the block of a status already; one that lags has not."""
+        block = isinstance(status, dict) and (status.get("inBlock") or status.get("finalized"))
+        return not block or self._view.number_of(bytes.fromhex(str(block)[2:])) is not None
 
     def _listen(self, number: str, listeners: list[Any], listener: Any) -> None:
         listeners.append(listener)
@@ -195,7 +215,3 @@ def submit(chain: DevChain, encoded: bytes, watcher: Callable[[Status], None] | 
         return chain.submit(encoded, watcher).hash
     except Refused as refused:
         raise RpcError(refused.code, refused.message, refused.data) from refused
-
-
-def _nothing() -> None:
-    return None

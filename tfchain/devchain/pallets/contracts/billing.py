@@ -41,9 +41,6 @@ from tfchain.devchain.records import (
     Tagged,
 )
 
-GRACE_BLOCKS = 201_600
-"""Blocks between the start of grace and the end of the contract (14 days of 6 s)."""
-
 PAY_OUT_CYCLES = 24
 """Bills after which the locked amount is paid out."""
 
@@ -100,6 +97,7 @@ def bill(ctx: Context, billed: Contract) -> None:
         billed = _handle_grace(ctx, billed, spendable, grown.amount_locked + grown.extra_amount_locked)
         lock = lock if _is_deleted(billed.state) else grown
     if _grace_start(billed.state) is not None:
+        _count_traffic_as_billed(ctx, billed)
         CONTRACT_LOCK.put(ctx, billed.contract_id, lock)
         return
     if billed.state == "Created":
@@ -110,12 +108,25 @@ def bill(ctx: Context, billed: Contract) -> None:
     bill_event = ContractBill(billed.contract_id, ctx.block.time, regular.level, due)
     ctx.deposit(PALLET, "ContractBilled", bill_event)
     if _is_deleted(billed.state):
+        _end_guests(ctx, billed)
         remove(ctx, billed)
         return
+    _count_traffic_as_billed(ctx, billed)
+    CONTRACT_LOCK.put(ctx, billed.contract_id, lock)
+
+
+def _end_guests(ctx: Context, ended: Contract) -> None:
+    """What runs on a rented node ends with its rent, where money ended it: a tenant has to cancel it first himself."""
+    if isinstance(ended.contract_type, RentContract) and ended.state == {"Deleted": "OutOfFunds"}:
+        for contract_id in ACTIVE_ON_NODE.get(ctx, ended.contract_type.node_id):
+            end(ctx, contract(ctx, contract_id), "OutOfFunds")
+
+
+def _count_traffic_as_billed(ctx: Context, billed: Contract) -> None:
+    """Traffic is in the lock now; without this, every bill in grace would add it again."""
     if isinstance(billed.contract_type, NodeContract):
         information = BILLING_INFORMATION.get(ctx, billed.contract_id)
         BILLING_INFORMATION.put(ctx, billed.contract_id, replace(information, amount_unbilled=0))
-    CONTRACT_LOCK.put(ctx, billed.contract_id, lock)
 
 
 def policy(ctx: Context) -> PricingPolicy:
@@ -179,7 +190,7 @@ def _handle_grace(ctx: Context, billed: Contract, spendable: int, owed: int) -> 
         return _set_state(ctx, billed, {"GracePeriod": ctx.block.number})
     if spendable > owed:
         return _set_state(ctx, billed, "Created")
-    if ctx.block.number - start >= GRACE_BLOCKS:
+    if ctx.block.number - start >= ctx.block.grace_blocks:
         ended = replace(billed, state={"Deleted": "OutOfFunds"})
         CONTRACTS.put(ctx, billed.contract_id, ended)
         return ended
