@@ -15,6 +15,7 @@ from client.errors import ClientError
 from client.tunnel import Tunnel
 
 CONNECT_TIMEOUT_S = 15.0
+GREET_EVERY_S = 1.0
 
 
 @asynccontextmanager
@@ -56,24 +57,40 @@ class _One(aiohttp.TCPConnector):
         return transport, protocol
 
 
+async def _greet(connection: aiohttp.ClientWebSocketResponse, line: str) -> None:
+    while True:
+        await connection.send_str(line)
+        await asyncio.sleep(GREET_EVERY_S)
+
+
 async def talk(connection: aiohttp.ClientWebSocketResponse, command: str, *, limit: float = 15.0) -> str:
     """Type a line into a console that shows a shell, and return what it printed.
 
     The console echoes what is typed and wraps it, so the output stands between two marks that the shell puts
-    together.  Raises ClientError when the second does not come in time, or the node closes the connection.
+    together.  A shell that is just starting throws away what was typed before: so it is greeted until it answers, and
+    gets the command then.  Raises ClientError when the output does not come in time, or the node closes the
+    connection.
     """
     mark = secrets.token_hex(4)
     seen, reason = "", f"did not finish {command!r} within {limit:.0f} s"
-    await connection.send_str(f"echo begin''{mark}; {command}; echo end''{mark}\n")
+    is_greeted = False
+    greeting = asyncio.create_task(_greet(connection, f"echo up''{mark}\n"))
     try:
         async with asyncio.timeout(limit):
             async for message in connection:
                 data = message.data
                 seen += data.decode(errors="replace") if isinstance(data, bytes) else str(data)
+                if not is_greeted and f"up{mark}" in seen:
+                    is_greeted = True
+                    greeting.cancel()
+                    await connection.send_str(f"echo begin''{mark}; {command}; echo end''{mark}\n")
                 if f"end{mark}" in seen:
                     body = seen.partition(f"begin{mark}")[2].partition(f"end{mark}")[0]
                     return body.replace("\r", "").strip("\n")
             reason = f"was closed by the node during {command!r}"
     except TimeoutError:
         pass
+    finally:
+        greeting.cancel()
+        await asyncio.gather(greeting, return_exceptions=True)
     raise ClientError(f"the console {reason}; it showed: {seen[-300:]!r}")

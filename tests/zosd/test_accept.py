@@ -202,7 +202,7 @@ class TestContract:
             text = await refused(node, full())
             assert text == (
                 "failed to get deployment contract: contract not found: object not found "
-                "(looked for until block 100)"
+                f"(contract {CONTRACT}, looked for until block 100)"
             )
             assert node.chain.looks > 3
 

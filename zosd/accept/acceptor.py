@@ -254,7 +254,7 @@ class Acceptor:
         try:
             contract = await self._look_for(deployment, call)
             if contract is None:
-                raise Refusal(not_found(await self._chain.height()))
+                raise Refusal(not_found(deployment.contract_id, await self._chain.height()))
         except ChainUnavailable as error:
             log.warning("accepted without a look at the contract", twin=deployment.twin_id, why=str(error))
             return False

@@ -30,11 +30,11 @@ class ContractView:
     addresses: tuple[ReservedIp, ...] = ()
 
 
-def not_found(height: int) -> str:
+def not_found(contract: ContractId, height: int) -> str:
     """The text for a contract that no endpoint shows; `height` is the block at which it was looked for last."""
     return (
         "failed to get deployment contract: contract not found: object not found "
-        f"(looked for until block {height})"
+        f"(contract {contract}, looked for until block {height})"
     )
 
 

@@ -126,7 +126,7 @@ class Waiting:
         since = self._missing_since.setdefault(key, now)
         height = await self._chain.height()
         if now - since >= LOOK_FOR:
-            raise Refusal(not_found(height))
+            raise Refusal(not_found(key.contract, height))
         await self._explain(key, f"the contract is not visible yet (looked at block {height})")
 
     async def _accept(self, key: Key, deployment: Deployment, hash: str) -> None:
