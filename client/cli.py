@@ -8,17 +8,18 @@ import sys
 from collections.abc import Awaitable, Callable
 from importlib.metadata import entry_points
 from pathlib import Path
-from typing import Annotated, Any, NoReturn, TypeVar
+from typing import Annotated, Any, TypeVar
 
 import typer
 
-from client import deployment_file, profile, view
+from client import chain_cli, deployment_file, profile, view
 from client.errors import CheckFailed, ClientError
 from client.events import Event
 from client.grid_client import GridClient
 from client.machine_console import attach
 from client.namespace import enter
 from client.placed import NodeSummary, Placed
+from client.terminal import fail, one_line, print_json
 from gridtypes import Workload
 from rmb import connect
 from rmb.errors import RmbError
@@ -32,6 +33,7 @@ app = typer.Typer(
     no_args_is_help=True,
     add_completion=True,
 )
+app.add_typer(chain_cli.app, name="chain")
 
 ProfileOption = Annotated[
     str | None, typer.Option("--profile", "-p", help="Which grid; default ZOS_PROFILE, else `dev`.")
@@ -47,7 +49,7 @@ def nodes(profile_name: ProfileOption = None, as_json: JsonOption = False) -> No
     """List the nodes of the grid, and which of them answer."""
     found = _run(profile_name, lambda grid: grid.nodes())
     if as_json:
-        _print_json([_node_json(each) for each in found])
+        print_json([_node_json(each) for each in found])
     else:
         view.show_nodes(found)
 
@@ -83,7 +85,7 @@ def list_deployments(profile_name: ProfileOption = None, as_json: JsonOption = F
     """List your deployments."""
     found = _run(profile_name, lambda grid: grid.ls())
     if as_json:
-        _print_json([_placed_json(each) for each in found])
+        print_json([_placed_json(each) for each in found])
     else:
         view.show_placed(found, workloads=False)
 
@@ -99,7 +101,7 @@ def changes(name: NameArgument, profile_name: ProfileOption = None, as_json: Jso
     """Show every result that a deployment's workloads ever had, oldest first."""
     found = _run(profile_name, lambda grid: grid.changes(name))
     if as_json:
-        _print_json([{"contract": placed.contract, **_workload_json(one)} for placed, one in found])
+        print_json([{"contract": placed.contract, **_workload_json(one)} for placed, one in found])
         return
     for placed, one in found:
         view.show_change(placed, one)
@@ -110,7 +112,7 @@ def cancel(name: NameArgument, profile_name: ProfileOption = None, as_json: Json
     """Cancel a deployment's contracts; its nodes remove everything, data too."""
     gone = _run(profile_name, lambda grid: grid.cancel(name))
     if as_json:
-        _print_json({"cancelled": gone})
+        print_json({"cancelled": gone})
     else:
         view.out.print(f"cancelled {', '.join(f'contract {each}' for each in gone)}", soft_wrap=True)
 
@@ -126,7 +128,7 @@ def console(
     """Open a machine's serial console; Ctrl-] leaves it."""
     shown = _run(profile_name, lambda grid: attach(grid, name, machine, run))
     if as_json:
-        _print_json({"output": shown})
+        print_json({"output": shown})
     elif shown:
         print(shown)
 
@@ -146,7 +148,7 @@ def add_plugins(to: typer.Typer) -> None:
         try:
             to.add_typer(point.load(), name=point.name)
         except Exception as problem:
-            print(f"zos: plug-in {point.name} cannot be loaded: {_one_line(problem)}", file=sys.stderr)
+            print(f"zos: plug-in {point.name} cannot be loaded: {one_line(problem)}", file=sys.stderr)
 
 
 # -- running -------------------------------------------------------------------------------------------------------
@@ -171,11 +173,11 @@ def _run(profile_name: str | None, work: Callable[[GridClient], Awaitable[T]]) -
 
         return asyncio.run(session())
     except CheckFailed as problem:
-        _fail(f"not deployed, nothing was paid: {problem}")
+        fail(f"not deployed, nothing was paid: {problem}")
     except (ClientError, RmbError, ChainError, ChainUnavailable, OSError, ValueError) as problem:
-        _fail(problem)
+        fail(problem)
     except KeyboardInterrupt:
-        _fail("interrupted")
+        fail("interrupted")
 
 
 def _follow(
@@ -193,17 +195,7 @@ def _load(file: Path) -> deployment_file.DeploymentFile:
     try:
         return deployment_file.load(file)
     except ClientError as problem:
-        _fail(problem, 2)
-
-
-def _fail(reason: object, code: int = 1) -> NoReturn:
-    print(f"zos: {_one_line(reason)}", file=sys.stderr)
-    raise typer.Exit(code)
-
-
-def _one_line(reason: object) -> str:
-    """One line, and nothing that a terminal would obey: parts of it come from nodes."""
-    return " ".join("".join(each if each.isprintable() else " " for each in str(reason)).split())
+        fail(problem, 2)
 
 
 # -- JSON ----------------------------------------------------------------------------------------------------------
@@ -215,16 +207,12 @@ def _show(found: list[Placed], as_json: bool, *, events: bool) -> None:
     elif events:
         print(json.dumps({"deployed": [_placed_json(each) for each in found]}), flush=True)
     else:
-        _print_json([_placed_json(each) for each in found])
+        print_json([_placed_json(each) for each in found])
 
 
 def _print_event(event: Event) -> None:
     fields = {name: value for name in event.__slots__ if (value := getattr(event, name))}
     print(json.dumps(fields), flush=True)
-
-
-def _print_json(value: Any) -> None:
-    print(json.dumps(value))
 
 
 def _placed_json(placed: Placed) -> dict[str, Any]:

@@ -14,7 +14,7 @@ from tfchain.access import Access
 from tfchain.codec.values import Value
 from tfchain.errors import ChainClosed, ChainError, ChainUnavailable, NotFound
 from tfchain.lease import Lease
-from tfchain.models import Contract, ContractResources, Farm, Head, Node, NodePower, Twin
+from tfchain.models import Contract, ContractLock, ContractResources, Farm, Head, Node, NodePower, Twin
 from tfchain.models.contract import deployment_hash_field
 from tfchain.runtime import Version
 
@@ -155,6 +155,10 @@ class Reads:
         """The rent contract of a node."""
         value = await self._read(CONTRACTS, "ActiveRentContractForNode", node_id)
         return ContractId(value) if value else None
+
+    async def contract_lock(self, contract_id: ContractId) -> ContractLock:
+        """What is owed for it; all zero for a contract that is not there."""
+        return ContractLock.from_value(await self._read(CONTRACTS, "ContractLock", contract_id))
 
     async def contract_resources(self, contract_id: ContractId) -> ContractResources:
         """What the node last reported; all zero before that."""

@@ -4,6 +4,7 @@ from tfchain.models.block import Event, FinalisedBlock, Head, Receipt
 from tfchain.models.contract import (
     Contract,
     ContractContent,
+    ContractLock,
     ContractResources,
     ContractState,
     NameContract,
@@ -26,6 +27,7 @@ __all__ = [
     "ConfiguredAddress",
     "Contract",
     "ContractContent",
+    "ContractLock",
     "ContractResources",
     "ContractState",
     "EntityProof",

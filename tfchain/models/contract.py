@@ -105,6 +105,25 @@ class ContractResources:
         return {"contract_id": self.contract_id, "used": self.used.to_value()}
 
 
+@dataclass(frozen=True, slots=True)
+class ContractLock:
+    """What a contract has cost since it was last paid out; amounts in units of 10^-7 TFT."""
+
+    amount_locked: int
+    extra_amount_locked: int
+    """For the farmer alone: his extra fee for a whole node."""
+    lock_updated: int
+    """Unix time of the last bill, in seconds."""
+    cycles: int
+    """Bills since then."""
+
+    @classmethod
+    def from_value(cls, value: Struct) -> Self:
+        return cls(
+            value["amount_locked"], value["extra_amount_locked"], value["lock_updated"], value["cycles"]
+        )
+
+
 def deployment_hash_field(hash_text: str) -> bytes:
     """The 32 bytes for a hexadecimal hash text; shorter texts are filled with zeros, as the Go client does."""
     raw = hash_text.encode("ascii")
