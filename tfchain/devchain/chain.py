@@ -69,12 +69,25 @@ HeaderListener = Callable[[Header, bytes], None]
 class DevChain:
     """One chain over one database."""
 
-    def __init__(self, store: Store, genesis: Genesis, *, keep_blocks: int = 0, bills: bool = True) -> None:
+    def __init__(
+        self,
+        store: Store,
+        genesis: Genesis,
+        *,
+        keep_blocks: int = 0,
+        bills: bool = True,
+        block_time: float | None = None,
+    ) -> None:
+        """`block_time` in seconds makes a block that often; None makes one whenever there is something for it.
+
+        Raises StoreError for a database of another chain, GenesisError.
+        """
         self.store = store
         self.versions = Versions(store)
         check_against(self.interface, TABLE)
         self.pool = Pool()
-        self.mode = BuildMode.INSTANT
+        self.mode = BuildMode.INSTANT if block_time is None else BuildMode.BATCH
+        self.block_time = block_time or BATCH_S
         self.keep_blocks = keep_blocks
         """State of so many blocks is kept; 0 for all."""
         self.finality_delay = FINALITY_DELAY_S
@@ -91,7 +104,8 @@ class DevChain:
         )
         if store.head() is None:
             block, changes = genesis_block.make(self.interface, genesis)
-            store.commit(block, changes, {"genesis": genesis.digest})
+            file = genesis.model_dump_json(exclude_defaults=True, exclude={"storage"})
+            store.commit(block, changes, {"genesis": genesis.digest, "genesis_file": file})
         elif store.meta("genesis") not in (None, genesis.digest):
             raise StoreError(
                 f"{store.path} was made with another genesis; give that one, or another --state for a new chain"
@@ -136,7 +150,7 @@ class DevChain:
     def _pause(self) -> float | None:
         if self.mode is BuildMode.MANUAL:
             return None
-        return BATCH_S if self.mode is BuildMode.BATCH else HEARTBEAT_S
+        return self.block_time if self.mode is BuildMode.BATCH else HEARTBEAT_S
 
     def set_mode(self, mode: BuildMode) -> None:
         self.mode = mode

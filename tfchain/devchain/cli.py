@@ -20,13 +20,16 @@ import typer
 
 from tfchain.devchain import genesis as genesis_file
 from tfchain.devchain.chain import DevChain
+from tfchain.devchain.export import export
 from tfchain.devchain.rpc.server import Server
 from tfchain.devchain.store import Store, StoreError
+from tfchain.devchain.versions import Versions
 
 app = typer.Typer(add_completion=False)
 
 
 SECTION = "devchain"
+DATABASE = "chain.db"
 
 
 def _read_config(context: typer.Context, path: Path | None) -> Path | None:
@@ -40,7 +43,7 @@ def _read_config(context: typer.Context, path: Path | None) -> Path | None:
     values = content.pop(SECTION, {})
     if content or not isinstance(values, dict):
         raise typer.BadParameter(f"{path}: only the section [{SECTION}] is known, not {sorted(content)}")
-    known = {str(parameter.name) for parameter in context.command.params} - {"config"}
+    known = {str(parameter.name) for parameter in context.command.params} - {"config", "context"}
     for key in values:
         if key not in known:
             near = difflib.get_close_matches(key, known, n=1, cutoff=0.4)
@@ -54,15 +57,16 @@ def _variable(option: str) -> str:
     return f"ZOS_{SECTION}_{option}".upper()
 
 
-@app.command()
+@app.callback(invoke_without_command=True)
 def run(
+    context: typer.Context,
     config: Annotated[
         Path | None,
         typer.Option(help="TOML file with a section [devchain].", is_eager=True, callback=_read_config),
     ] = None,
     state: Annotated[
-        Path, typer.Option(help="Database file; made when missing.", envvar=_variable("state"))
-    ] = Path("chain.db"),
+        Path, typer.Option(help="Folder of the database; made when missing.", envvar=_variable("state"))
+    ] = Path("tfchain-dev"),
     host: Annotated[str, typer.Option(help="Address to listen on.", envvar=_variable("host"))] = "127.0.0.1",
     port: Annotated[
         int,
@@ -75,6 +79,7 @@ def run(
     control: Annotated[
         bool,
         typer.Option(
+            "--dev",
             "--control",
             help="Serve the dev_* methods, with which tests drive time and state.",
             envvar=_variable("control"),
@@ -87,20 +92,62 @@ def run(
     no_billing: Annotated[
         bool, typer.Option("--no-billing", help="Never bill contracts.", envvar=_variable("no_billing"))
     ] = False,
+    block_time: Annotated[
+        float | None,
+        typer.Option(
+            min=0.05,
+            max=600,
+            help="Make a block every so many seconds; default: whenever there is something for it.",
+            envvar=_variable("block_time"),
+        ),
+    ] = None,
 ) -> None:
     """A chain of one process: blocks at once, state in one SQLite file."""
+    if context.invoked_subcommand is not None:
+        return
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s", stream=sys.stderr)
     try:
-        asyncio.run(_serve(state, host, port, genesis, control, keep, not no_billing))
+        asyncio.run(_serve(state, host, port, genesis, control, keep, not no_billing, block_time))
     except (StoreError, genesis_file.GenesisError, OSError) as problem:
         _fail(str(problem))
 
 
-async def _serve(
-    state: Path, host: str, port: int, genesis: Path | None, control: bool, keep: int, bills: bool
+@app.command("export")
+def export_state(
+    state: Annotated[Path, typer.Option(help="Folder of the database.", envvar=_variable("state"))] = Path(
+        "tfchain-dev"
+    ),
 ) -> None:
-    store = Store(state)
-    chain = DevChain(store, genesis_file.load(genesis), keep_blocks=keep, bills=bills)
+    """Print the newest state as a genesis file, with which another chain can begin."""
+    try:
+        file = _database(state)
+        if not file.exists():
+            _fail(f"there is no chain in {state}")
+        store = Store(file)
+        made = export(store, Versions(store).current)
+        store.close()
+    except (StoreError, genesis_file.GenesisError, OSError) as problem:
+        _fail(str(problem))
+    print(made.model_dump_json(indent=1, exclude_defaults=True))
+
+
+def _database(state: Path) -> Path:
+    """The database of a state folder; a file is taken as it is."""
+    return state if state.suffix == ".db" or state.is_file() else state / DATABASE
+
+
+async def _serve(
+    state: Path,
+    host: str,
+    port: int,
+    genesis: Path | None,
+    control: bool,
+    keep: int,
+    bills: bool,
+    block_time: float | None,
+) -> None:
+    store = Store(_database(state))
+    chain = DevChain(store, genesis_file.load(genesis), keep_blocks=keep, bills=bills, block_time=block_time)
     server = Server(chain, control=control)
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()

@@ -14,7 +14,8 @@
       "twins": [{"account": "//Alice", "relay": null}],
       "farms": [{"name": "devfarm", "twin": 1, "dedicated": false,
                  "public_ips": [{"ip": "185.206.122.33/24", "gateway": "185.206.122.1"}]}],
-      "salt": "any text"
+      "salt": "any text",
+      "storage": {"0x<key>": "0x<value>"}
     }
 
 Every key has a default, so `{}` is a whole file: the accounts //Alice … //Ferdie with 2^60 units each, as the existing
@@ -22,6 +23,8 @@ development genesis has them.  An account is an SS58 address, 64 hex digits, or 
 (`//Alice`, sr25519).  Amounts are units, 10^7 to a token.  `terms` are accounts that accepted the terms; an account in
 `twins` has accepted them too.  Twins and farms get the ids 1, 2, … in the order of the file, and the checks of the
 calls that make them apply.  `salt` makes the genesis hash of two chains differ; the same file gives the same hash.
+`storage` is written over all of it as it is (null deletes): `tfchain-dev export` puts there what has no words of its
+own.
 """
 
 from __future__ import annotations
@@ -103,6 +106,8 @@ class Genesis(BaseModel):
     twins: tuple[TwinGenesis, ...] = ()
     farms: tuple[FarmGenesis, ...] = ()
     salt: str = ""
+    storage: dict[str, str | None] = {}
+    """Raw keys and values, hexadecimal with 0x."""
 
     @property
     def digest(self) -> str:
@@ -148,10 +153,19 @@ def make(interface: Interface, genesis: Genesis) -> tuple[StoredBlock, Changes]:
     except DispatchFailure as failure:
         raise GenesisError(f"genesis: {failure}; the chain's rules for twins and farms apply") from failure
     changes = dict(layer.changes)
+    changes |= {_raw(key): None if value is None else _raw(value) for key, value in genesis.storage.items()}
+    changes = {key: value for key, value in changes.items() if value is not None}
     root = next_root(_NULL_HASH, Snapshot({}), changes)
     extrinsics_root = blake2_256(b"genesis " + genesis.salt.encode())
     header = Header(_NULL_HASH, 0, root, extrinsics_root, ())
     return StoredBlock(header, header.hash, ()), changes
+
+
+def _raw(text: str) -> bytes:
+    try:
+        return bytes.fromhex(text.removeprefix("0x"))
+    except ValueError:
+        raise GenesisError(f"storage: {text!r:.80} is no hexadecimal text") from None
 
 
 def _fund(ctx: Context, genesis: Genesis) -> None:
@@ -215,4 +229,13 @@ def _settle(ctx: Context, genesis: Genesis) -> None:
             farms.set_farm_dedicated(ctx, store.FARM_ID.get(ctx), True)
 
 
-__all__ = ["FarmGenesis", "Genesis", "GenesisError", "TwinGenesis", "account_of", "load", "make"]
+__all__ = [
+    "AddressGenesis",
+    "FarmGenesis",
+    "Genesis",
+    "GenesisError",
+    "TwinGenesis",
+    "account_of",
+    "load",
+    "make",
+]
