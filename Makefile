@@ -8,7 +8,7 @@ export PYTHON
 ROOMS  := gridtypes tfchain rmb provisioners zosd client devgrid images
 LENIENT := $(if $(filter 0,$(shell id -u)),,--lenient)
 
-.PHONY: help setup demo test lint format bench lock $(addprefix test-,$(ROOMS) host grid)
+.PHONY: help setup demo test test-interop lint format bench lock $(addprefix test-,$(ROOMS) host grid)
 
 help: ## show this list
 	@grep -hE '^[a-z%-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 16
@@ -21,11 +21,15 @@ demo: setup ## a grid of two nodes, a deployment over both, VMs that answer
 
 test: ## set up and run all tests
 	@$(PYTHON) devgrid/bootstrap.py $(LENIENT)
-	@$(PYTEST) tests
+	@$(PYTEST) -m "not toolchain" tests
 
 $(addprefix test-,$(ROOMS) host grid): test-%: ## run the tests of one room
 	@$(PYTHON) devgrid/bootstrap.py $(LENIENT)
 	@$(PYTEST) tests/$*
+
+test-interop: ## unmodified clients of others (Go, JavaScript, Rust) against our chain; needs their tool-chains
+	@$(PYTHON) devgrid/bootstrap.py --without-image $(LENIENT)
+	@$(PYTEST) tests/interop
 
 lint: ## ruff, mypy --strict, import-linter
 	@$(PYTHON) devgrid/bootstrap.py --without-image $(LENIENT)

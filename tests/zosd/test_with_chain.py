@@ -202,7 +202,7 @@ async def test_life_with_a_chain(grid: Grid) -> None:
     ghost = replace(grid.sign(other), contract_id=ContractId(4242))
     refusal = await grid.bus.refusal("zos.deployment.deploy", raw=ghost.to_json(), twin=grid.twin)
     assert refusal.startswith(
-        "failed to get deployment contract: contract not found: object not found (looked"
+        "failed to get deployment contract: contract not found: object not found (contract"
     )
 
     # The contract is cancelled: gone within seconds.
