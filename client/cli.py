@@ -238,8 +238,16 @@ def _workload_json(workload: Workload) -> dict[str, Any]:
         "state": result.state.value or "init",
         "message": result.message,
         "created": result.created,
-        "result": json.loads(result.data or b"null"),
+        "result": _result_json(result.data),
     }
+
+
+def _result_json(data: bytes) -> Any:
+    """A node's result data; None when it is no JSON that can be read."""
+    try:
+        return json.loads(data or b"null")
+    except (ValueError, RecursionError):
+        return None
 
 
 def _node_json(summary: NodeSummary) -> dict[str, Any]:

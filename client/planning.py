@@ -69,7 +69,7 @@ def name_in(contract_data: bytes) -> str:
     """The deployment's name in a contract's data; empty when there is none."""
     try:
         data = json.loads(contract_data)
-    except ValueError:
+    except (ValueError, RecursionError):
         return ""
     return str(data.get("name", "")) if isinstance(data, dict) else ""
 

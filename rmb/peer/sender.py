@@ -123,7 +123,7 @@ def _text(answer: bytes) -> str:
     text = answer.decode("utf-8", "replace").strip()
     try:
         value = json.loads(text)
-    except ValueError:
+    except (ValueError, RecursionError):
         return text[:200]
     for key, item in value.items() if isinstance(value, dict) else ():
         if key.lower() in ("message", "error") and isinstance(item, str):

@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import json
 import time
+import urllib.error
+import urllib.request
 from collections.abc import Iterator
 from typing import Any
 
@@ -113,6 +115,19 @@ def test_batches_and_broken_requests_are_answered(process: ChainProcess) -> None
     assert [each["id"] for each in both] == [1, 2]
     assert process.post([])["error"]["code"] == -32600
     assert process.post({"id": 1})["error"]["code"] == -32600
+
+
+def test_a_message_that_is_nested_too_deeply_is_refused_and_the_process_lives(process: ChainProcess) -> None:
+    for path in ("/", "/activation"):
+        request = urllib.request.Request(
+            f"http://127.0.0.1:{process.port}{path}", data=b"[" * 200_000, method="POST"
+        )
+        try:
+            with urllib.request.urlopen(request, timeout=20) as answer:
+                assert json.loads(answer.read())["error"]["code"] == -32700
+        except urllib.error.HTTPError as refused:
+            assert refused.code == 400
+    assert process.rpc("system_chain") == "Development"
 
 
 def test_activation_gives_the_first_token_once(process: ChainProcess) -> None:

@@ -29,7 +29,7 @@ class Activation:
         try:
             body = json.loads(await request.text())
             account = decode_address(str(body["substrateAccountID"]))
-        except (ValueError, KeyError, TypeError, AddressError):
+        except (ValueError, RecursionError, KeyError, TypeError, AddressError):
             return web.json_response(
                 {"error": 'give {"substrateAccountID": "<address>"} with an address of format 42'}, status=400
             )

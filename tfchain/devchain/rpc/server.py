@@ -159,7 +159,7 @@ class Server:
         begins: list[Any] = []
         try:
             request = json.loads(text)
-        except ValueError:
+        except (ValueError, RecursionError):
             return _error(None, RpcError(PARSE_ERROR, "Parse error")), begins
         if not isinstance(request, list):
             return self._one(request, subscriptions, begins), begins
