@@ -118,15 +118,15 @@ def test_batches_and_broken_requests_are_answered(process: ChainProcess) -> None
 
 
 def test_a_message_that_is_nested_too_deeply_is_refused_and_the_process_lives(process: ChainProcess) -> None:
-    for path in ("/", "/activation"):
-        request = urllib.request.Request(
-            f"http://127.0.0.1:{process.port}{path}", data=b"[" * 200_000, method="POST"
-        )
-        try:
-            with urllib.request.urlopen(request, timeout=20) as answer:
-                assert json.loads(answer.read())["error"]["code"] == -32700
-        except urllib.error.HTTPError as refused:
-            assert refused.code == 400
+    def post(path: str) -> Any:
+        address = f"http://127.0.0.1:{process.port}{path}"
+        request = urllib.request.Request(address, data=b"[" * 200_000, method="POST")
+        with urllib.request.urlopen(request, timeout=20) as answer:
+            return json.loads(answer.read())
+
+    assert post("/")["error"]["code"] == -32700
+    with pytest.raises(urllib.error.HTTPError, match="400"):
+        post("/activation")
     assert process.rpc("system_chain") == "Development"
 
 
