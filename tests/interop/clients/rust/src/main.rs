@@ -23,7 +23,7 @@ async fn send(
     call: (&str, &str),
     arguments: Vec<(&str, Value)>,
 ) -> Result<Vec<String>, Failure> {
-    let call = dynamic::tx(call.0, call.1, Value::named_composite(arguments));
+    let call = dynamic::tx(call.0, call.1, arguments);
     let progress = client.tx().sign_and_submit_then_watch_default(&call, signer).await?;
     let events = progress.wait_for_in_block().await?.wait_for_success().await?;
     let mut names = vec![];
