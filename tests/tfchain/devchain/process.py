@@ -53,6 +53,10 @@ class ChainProcess:
                     raise AssertionError((self.folder / "chain.log").read_text()) from None
                 time.sleep(0.05)
 
+    @property
+    def pid(self) -> int | None:
+        return self._process.pid if self._process is not None else None
+
     def kill(self) -> None:
         self._end(signal.SIGKILL)
 
