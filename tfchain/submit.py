@@ -33,6 +33,8 @@ from tfchain.runtime import Call, Runtime
 
 ERA_PERIOD = 128
 """Blocks for which an extrinsic is valid; about 13 minutes."""
+SIGNATURE_TRIES = 5
+"""How often an extrinsic whose signature is refused is signed anew, on this endpoint and on others."""
 WATCH_TIMEOUT = 30.0
 """Seconds for which one connection is watched before the blocks are searched: a status may be lost."""
 
@@ -191,10 +193,13 @@ class Submission:
             return await self._search(lease)
         if verdict is Verdict.WAIT:
             return None
-        if verdict is Verdict.SIGN_ANEW and self._signature_failures < 3:
+        if verdict is Verdict.SIGN_ANEW and self._signature_failures < SIGNATURE_TRIES:
             self._signature_failures += 1
             self._access.forget_runtime(lease.runtime)
             self._current = None
+            if self._signature_failures % 2 == 0:
+                # Asked anew, and still wrong: an endpoint that lags over an upgrade names the former version.
+                raise ConnectionLost(f"{lease.connection.url} refuses signatures for the version that it names")
             return None
         if len(self._sent) > 1 and (receipt := await self._search(lease)):
             return receipt

@@ -20,8 +20,9 @@ START_S = 30.0
 class ChainProcess:
     """The process over one state file; it may be killed and started again."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, *flags: str) -> None:
         self.folder = folder
+        self._flags = flags
         self.port = free_port()
         self.url = f"ws://127.0.0.1:{self.port}"
         self._process: subprocess.Popen[bytes] | None = None
@@ -38,6 +39,7 @@ class ChainProcess:
                 "--port",
                 str(self.port),
                 "--control",
+                *self._flags,
             ],
             stdout=log,
             stderr=log,

@@ -1,0 +1,1 @@
+"""Where a relay keeps what it cannot hand over at once."""

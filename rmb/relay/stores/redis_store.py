@@ -1,0 +1,161 @@
+"""A store in Redis Streams, with the keys of the existing relay; several relay processes may share one.
+
+`stream:<session>` holds what waits for a session, field `_`; `relay.federation.stream` what is for other relays, field
+`msg`, read by the group `federation`.  A message is accepted once Redis has it, and Redis keeps it over a crash
+when its configuration says so (`appendonly yes`, `appendfsync always`).
+"""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+import redis.asyncio as aioredis
+from redis.asyncio.retry import Retry
+from redis.backoff import NoBackoff
+from redis.exceptions import RedisError, ResponseError
+
+from rmb.redis_link import RedisAddress
+from rmb.relay.stores.message_store import IDLE_LIFE_S, MAX_IN_SESSION, Id, StoreUnavailable
+
+BODY = b"_"
+QUEUE_KEY = "relay.federation.stream"
+QUEUE_BODY = b"msg"
+GROUP = "federation"
+WAKE = "relay.wake"
+"""Channel on which processes tell each other for which session something was stored."""
+CLAIM_IDLE_MS = 3000
+BLOCK_MS = 500
+ANSWER_TIMEOUT_S = 20.0
+MAX_WAITING = 100_000
+MAX_IN_QUEUE = 1_000_000
+
+
+class RedisStore:
+    """Implements `MessageStore`."""
+
+    def __init__(self, address: RedisAddress, instance: str) -> None:
+        options: dict[str, Any] = {
+            "db": address.database,
+            "password": address.password,
+            "socket_timeout": None,
+            "socket_connect_timeout": 5.0,
+            "retry": Retry(NoBackoff(), 0),
+            "protocol": 2,
+        }
+        if address.socket:
+            self.redis = aioredis.Redis(unix_socket_path=address.socket, **options)
+        else:
+            self.redis = aioredis.Redis(host=address.host, port=address.port, **options)
+        self._address = address
+        self._instance = instance
+        self._waiting: list[tuple[str | None, bytes, asyncio.Future[Id]]] = []
+        self._doomed: dict[str, list[Id]] = {}
+        self._done: list[Id] = []
+        self._writer: asyncio.Task[None] | None = None
+        self._has_group = False
+
+    def append(self, session: str, message: bytes) -> asyncio.Future[Id]:
+        return self._add(session, message)
+
+    async def read(self, session: str, after: Id, count: int) -> list[tuple[Id, bytes]]:
+        start = "-" if after == "0" else f"({after}"
+        rows = await self._ask(self.redis.xrange(f"stream:{session}", start, "+", count))
+        return [(number.decode(), fields[BODY]) for number, fields in rows if BODY in fields]
+
+    def delete(self, session: str, ids: list[Id]) -> None:
+        if ids:
+            self._doomed.setdefault(session, []).extend(ids)
+            self._wake()
+
+    def queue(self, message: bytes) -> asyncio.Future[Id]:
+        return self._add(None, message)
+
+    async def take(self, count: int) -> list[tuple[Id, bytes]]:
+        if not self._has_group:
+            try:
+                await self._ask(self.redis.xgroup_create(QUEUE_KEY, GROUP, "0", mkstream=True))
+            except StoreUnavailable as error:
+                if "BUSYGROUP" not in str(error):
+                    raise
+            self._has_group = True
+        claimed = await self._ask(
+            self.redis.xautoclaim(QUEUE_KEY, GROUP, self._instance, CLAIM_IDLE_MS, "0-0", count)
+        )
+        rows = list(claimed[1])
+        if not rows:
+            answer = await self._ask(
+                self.redis.xreadgroup(GROUP, self._instance, {QUEUE_KEY: ">"}, count, BLOCK_MS)
+            )
+            rows = [row for _, rows_of_stream in answer or () for row in rows_of_stream]
+        return [(number.decode(), fields[QUEUE_BODY]) for number, fields in rows if fields]
+
+    def done(self, ids: list[Id]) -> None:
+        self._done += ids
+        self._wake()
+
+    async def close(self) -> None:
+        while self._writer is not None:
+            await self._writer
+        await self.redis.aclose()
+
+    def _add(self, session: str | None, message: bytes) -> asyncio.Future[Id]:
+        future: asyncio.Future[Id] = asyncio.get_running_loop().create_future()
+        if len(self._waiting) >= MAX_WAITING:
+            future.set_exception(StoreUnavailable(f"{MAX_WAITING} messages wait for Redis already"))
+            return future
+        self._waiting.append((session, message, future))
+        self._wake()
+        return future
+
+    def _wake(self) -> None:
+        if self._writer is None:
+            self._writer = asyncio.get_running_loop().create_task(self._write(), name="relay store")
+
+    async def _write(self) -> None:
+        """Send batches until nothing waits: each is one transaction, so that an answer means that Redis has it all."""
+        try:
+            while self._waiting or self._doomed or self._done:
+                waiting, self._waiting = self._waiting, []
+                doomed, self._doomed = self._doomed, {}
+                done, self._done = self._done, []
+                pipe = self.redis.pipeline(transaction=True)
+                for session, message, _ in waiting:
+                    if session is None:
+                        pipe.xadd(QUEUE_KEY, {QUEUE_BODY: message}, maxlen=MAX_IN_QUEUE, approximate=True)
+                    else:
+                        pipe.xadd(
+                            f"stream:{session}", {BODY: message}, maxlen=MAX_IN_SESSION, approximate=True
+                        )
+                sessions = sorted({session for session, _, _ in waiting if session is not None})
+                for session in sessions:
+                    pipe.expire(f"stream:{session}", IDLE_LIFE_S)
+                    pipe.publish(WAKE, f"{self._instance} {session}")
+                for session, ids in doomed.items():
+                    pipe.xdel(f"stream:{session}", *ids)
+                if done:
+                    pipe.xack(QUEUE_KEY, GROUP, *done)
+                    pipe.xdel(QUEUE_KEY, *done)
+                try:
+                    answers = await self._ask(pipe.execute())
+                except StoreUnavailable as error:
+                    for _, _, future in waiting:
+                        if not future.done():
+                            future.set_exception(error)
+                    continue
+                for (_, _, future), number in zip(waiting, answers, strict=False):
+                    if not future.done():
+                        future.set_result(number.decode())
+        finally:
+            self._writer = None
+
+    async def _ask(self, question: Any) -> Any:
+        try:
+            async with asyncio.timeout(ANSWER_TIMEOUT_S):
+                return await question
+        except ResponseError as error:
+            raise StoreUnavailable(f"Redis at {self._address} refused: {error}") from error
+        except (TimeoutError, RedisError, OSError) as error:
+            raise StoreUnavailable(
+                f"cannot reach Redis at {self._address}: {error or 'no answer'}"
+            ) from error
