@@ -210,6 +210,9 @@ class Hub:
 
     async def _until(self, connection: Connection, is_so: Callable[[], bool]) -> None:
         """Raises TimeoutError when the peer takes nothing for STUCK_S."""
+        connection.flush()  # the kernel mostly takes it at once
+        if is_so():
+            return
         async with asyncio.timeout(STUCK_S) as limit:
             left = len(connection.left())
             while not is_so():
