@@ -8,7 +8,7 @@ export PYTHON
 ROOMS  := gridtypes tfchain rmb provisioners zosd client devgrid images
 LENIENT := $(if $(filter 0,$(shell id -u)),,--lenient)
 
-.PHONY: help setup demo test test-interop lint format bench lock $(addprefix test-,$(ROOMS) host grid)
+.PHONY: help setup demo test test-interop lint format proto bench lock $(addprefix test-,$(ROOMS) host grid)
 
 help: ## show this list
 	@grep -hE '^[a-z%-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 16
@@ -41,6 +41,10 @@ lint: ## ruff, mypy --strict, import-linter
 format: ## let ruff format and fix
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
+
+proto: ## generate the code of the bus's envelope anew
+	@$(PYTHON) devgrid/bootstrap.py --without-image $(LENIENT)
+	@$(BIN)/python -m rmb.gen2.regenerate
 
 bench: setup ## measure, with ratios to a floor or a peer
 	@$(BIN)/python -m tests.bench
