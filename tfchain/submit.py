@@ -199,7 +199,9 @@ class Submission:
             self._current = None
             if self._signature_failures % 2 == 0:
                 # Asked anew, and still wrong: an endpoint that lags over an upgrade names the former version.
-                raise ConnectionLost(f"{lease.connection.url} refuses signatures for the version that it names")
+                raise ConnectionLost(
+                    f"{lease.connection.url} refuses signatures for the version that it names"
+                )
             return None
         if len(self._sent) > 1 and (receipt := await self._search(lease)):
             return receipt
