@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from functools import partial
 from typing import Any
 
@@ -17,6 +17,9 @@ from tfchain.lease import Lease
 from tfchain.models import Contract, ContractLock, ContractResources, Farm, Head, Node, NodePower, Twin
 from tfchain.models.contract import deployment_hash_field
 from tfchain.runtime import Version
+
+Progress = Callable[[int], None]
+"""Told how many entries of a long scan were fetched so far."""
 
 VALUES_PER_REQUEST = 256
 LOOK_AGAIN = 1.0
@@ -83,7 +86,7 @@ class Reads:
 
     async def farms(self) -> list[Farm]:
         """All farms, in the order of their ids."""
-        found = [Farm.from_value(value) async for value in self._iterate(TFGRID, "Farms")]
+        found = [Farm.from_value(value) async for value in self.iterate(TFGRID, "Farms")]
         return sorted(found, key=lambda farm: farm.id)
 
     async def node(self, node_id: NodeId) -> Node | None:
@@ -97,7 +100,7 @@ class Reads:
     async def nodes(self, farm: FarmId | None = None) -> list[Node]:
         """The nodes of a farm, or all; in the order of their ids."""
         if farm is None:
-            found = [Node.from_value(value) async for value in self._iterate(TFGRID, "Nodes")]
+            found = [Node.from_value(value) async for value in self.iterate(TFGRID, "Nodes")]
         else:
             found = await self._access.run(lambda lease: _nodes_of_farm(lease, farm))
         return sorted(found, key=lambda node: node.id)
@@ -167,16 +170,30 @@ class Reads:
     async def _read(self, pallet: str, item: str, *keys: Value) -> Any:
         return await self._access.run(lambda lease: lease.storage(pallet, item, *keys))
 
-    async def _iterate(self, pallet: str, item: str) -> AsyncIterator[Any]:
-        """All values of a map as of one block, page by page."""
+    async def iterate_twins(self, progress: Progress | None = None) -> AsyncIterator[Twin]:
+        """All twins as of one block, in no order."""
+        async for value in self.iterate(TFGRID, "Twins", progress):
+            yield Twin.from_value(value)
+
+    async def iterate_contracts(self, progress: Progress | None = None) -> AsyncIterator[Contract]:
+        """All contracts as of one block, in no order."""
+        async for value in self.iterate(CONTRACTS, "Contracts", progress):
+            yield Contract.from_value(value)
+
+    async def iterate(self, pallet: str, item: str, progress: Progress | None = None) -> AsyncIterator[Any]:
+        """All values of a map as of one block, fetched page by page; `progress` is told after each page."""
+        seen = 0
         block = await self._access.run(lambda lease: lease.best())
         after: bytes | None = None
         while True:
             keys, values = await self._access.run(partial(_page, pallet, item, after, block.hash))
-            for value in values:
-                yield value
             if not keys:
                 return
+            seen += len(keys)
+            if progress is not None:
+                progress(seen)
+            for value in values:
+                yield value
             after = keys[-1]
 
     async def _look_everywhere(self, contract_id: ContractId) -> tuple[Contract | None, int]:

@@ -25,6 +25,7 @@ from pydantic import Field, field_validator
 
 from gridtypes import TwinId
 from rmb.gen1.address import DEFAULT_PORT, split_address
+from rmb.gen2.relay_list import RelayList
 from rmb.peer.store import StoreLimits
 from rmb.redis_link import DEFAULT_SOCKET, RedisAddress
 from rmb.settings import Section
@@ -107,6 +108,22 @@ class ListenSection(Section):
         return value
 
 
+class RelaysSection(Section):
+    """Generation 2; none: the peer speaks generation 1 alone."""
+
+    urls: tuple[str, ...] = ()
+    """`wss://host` of the relays on which we can be reached, at most four."""
+    register_twin: bool = True
+    """Write their names and our key for encryption into our twin on the chain, where they differ."""
+
+    @field_validator("urls")
+    @classmethod
+    def _readable(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        if value:
+            RelayList.parse(value, update_twin=False)
+        return value
+
+
 class LimitsSection(Section):
     backlog: Count = 10_000
     """Own requests without an answer."""
@@ -145,5 +162,6 @@ class PeerConfig(Section):
     chain: ChainSection = ChainSection()
     twins: TwinsSection = TwinsSection()
     listen: ListenSection = ListenSection()
+    relays: RelaysSection = RelaysSection()
     limits: LimitsSection = LimitsSection()
     log: LogSection = LogSection()

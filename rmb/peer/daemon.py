@@ -3,14 +3,23 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+import time
+from collections.abc import AsyncIterator, Coroutine
 from contextlib import asynccontextmanager
+from typing import Any
 
 import structlog
 from aiohttp import web
 
 from gridtypes import TwinId
 from rmb import queues
+from rmb.gen2.encryption import EncryptionKey
+from rmb.gen2.postman import Postman
+from rmb.gen2.relay_link import RelayLinks
+from rmb.gen2.relay_list import RelayList
+from rmb.gen2.session import Session
+from rmb.gen2.token import make_token
+from rmb.gen2.twin_cards import TwinCards
 from rmb.pause import Pause
 from rmb.peer import connections
 from rmb.peer.chain_directory import ChainDirectory
@@ -22,13 +31,15 @@ from rmb.peer.listeners import Listeners
 from rmb.peer.local import LocalRequests
 from rmb.peer.locator import Locator
 from rmb.peer.outbox import Outbox
+from rmb.peer.registration import keep_registered
+from rmb.peer.relay_side import RelaySide
 from rmb.peer.replies import Replies
 from rmb.peer.sender import Sender
 from rmb.peer.server import PeerServer
 from rmb.peer.store import PeerStore
 from rmb.peer.sweeper import sweep
 from rmb.redis_link import RedisAddress, RedisLink
-from tfchain import Chain
+from tfchain import Chain, key_file
 from tfchain.keys import Identity
 
 log = structlog.get_logger("rmb.peer")
@@ -40,13 +51,20 @@ async def run(config: PeerConfig) -> None:
     Raises `tfchain.key_file.KeyFileError` when the key file holds no key.
     """
     identity = await _identity(config)
-    async with _directory(config) as directory:
+    async with _chain(config) as chain:
+        directory = _directory(config, chain)
         twin = TwinId(config.identity.twin) or await _own_twin(directory, identity)
         log.info("we are", twin=twin, address=identity.address)
-        await serve(config, identity, directory, twin)
+        await serve(config, identity, directory, twin, chain)
 
 
-async def serve(config: PeerConfig, identity: Identity, directory: TwinDirectory, twin: TwinId) -> None:
+async def serve(
+    config: PeerConfig,
+    identity: Identity,
+    directory: TwinDirectory,
+    twin: TwinId,
+    chain: Chain | None = None,
+) -> None:
     """Carry messages for `twin` until cancelled."""
     link = RedisLink(RedisAddress.parse(config.redis.url))
     store = PeerStore(link, config.limits.store())
@@ -54,7 +72,8 @@ async def serve(config: PeerConfig, identity: Identity, directory: TwinDirectory
     namespace = config.listen.namespace or None
     async with Sender(identity, locator, namespace, config.limits.sending) as sender:
         outbox = Outbox(store, sender, twin)
-        replies = Replies(store, sender, twin)
+        relays = _Relays(config, identity, twin, chain, link, store) if config.relays.urls and chain else None
+        replies = Replies(store, sender, twin, relays.side if relays else None)
         local = LocalRequests(link, store, outbox, twin)
         server = PeerServer(store, Gatekeeper(twin, directory), replies, sender, config.limits.connections)
         listeners = Listeners(
@@ -73,6 +92,8 @@ async def serve(config: PeerConfig, identity: Identity, directory: TwinDirectory
                 tasks.create_task(Intake(link, queues.REPLY, "RIGHT", replies.process).run())
                 tasks.create_task(sweep(store))
                 tasks.create_task(connections.bound(runner, config.limits.connections))
+                for work in relays.works() if relays else ():
+                    tasks.create_task(work)
         finally:
             await runner.cleanup()
             await link.close()
@@ -111,11 +132,47 @@ async def _own_twin(directory: TwinDirectory, identity: Identity) -> TwinId:
 
 
 @asynccontextmanager
-async def _directory(config: PeerConfig) -> AsyncIterator[TwinDirectory]:
-    """The twins of the configuration, then those of the chain, when one is named."""
-    keys = config.twins.public_keys()
+async def _chain(config: PeerConfig) -> AsyncIterator[Chain | None]:
     if not config.chain.urls:
-        yield StaticDirectory(keys)
+        yield None
         return
     async with Chain(config.chain.urls) as chain:
-        yield StaticDirectory(keys, CachedDirectory(ChainDirectory(chain)))
+        yield chain
+
+
+def _directory(config: PeerConfig, chain: Chain | None) -> TwinDirectory:
+    """The twins of the configuration, then those of the chain, when one is named."""
+    keys = config.twins.public_keys()
+    return StaticDirectory(keys, CachedDirectory(ChainDirectory(chain)) if chain else None)
+
+
+class _Relays:
+    """The parts of generation 2."""
+
+    def __init__(
+        self,
+        config: PeerConfig,
+        identity: Identity,
+        twin: TwinId,
+        chain: Chain,
+        link: RedisLink,
+        store: PeerStore,
+    ) -> None:
+        self._config, self._identity, self._twin, self._chain = config, identity, twin, chain
+        session = Session(twin)
+        self._encryption = EncryptionKey.from_secret(
+            key_file.read(config.identity.key_file).removeprefix(f"{identity.type}:")
+        )
+        postman = Postman(session, identity, TwinCards(chain), self._encryption)
+        self.side = RelaySide(link, store, postman, twin)
+        self._links = RelayLinks(
+            config.relays.urls, lambda: make_token(session, identity, int(time.time())), self.side.received
+        )
+
+    def works(self) -> list[Coroutine[Any, Any, None]]:
+        works = [self.side.run(self._links)]
+        if self._config.relays.register_twin:
+            relays = RelayList.parse(self._config.relays.urls)
+            pk = self._encryption.public_key
+            works.append(keep_registered(self._chain, self._identity, self._twin, relays, pk))
+        return works

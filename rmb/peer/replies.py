@@ -13,6 +13,7 @@ from rmb.errors import MessageError
 from rmb.gen1 import time_rules
 from rmb.gen1.message import MAX_SIZE, Message
 from rmb.gen1.uid import destination_of, is_uuid4
+from rmb.peer.relay_side import RelaySide
 from rmb.peer.sender import DeliveryFailed, Sender
 from rmb.peer.store import Entry, PeerStore
 
@@ -28,10 +29,13 @@ _ROOM: Final = 1024
 class Replies:
     """Deals with what services push to `msgbus.system.reply`, and with the replies of other twins."""
 
-    def __init__(self, store: PeerStore, sender: Sender, own_twin: int) -> None:
+    def __init__(
+        self, store: PeerStore, sender: Sender, own_twin: int, relays: RelaySide | None = None
+    ) -> None:
         self._store = store
         self._sender = sender
         self._own_twin = own_twin
+        self._relays = relays
 
     async def process(self, raw: bytes) -> None:
         """Bring one reply of a local service on its way.  Raises BusUnavailable."""
@@ -43,7 +47,9 @@ class Replies:
         if len(raw) > MAX_SIZE - _ROOM:
             text = f"the answer is {len(raw)} bytes, at most {MAX_SIZE - _ROOM} are carried"
             reply = replace(reply, data="", error=text)
-        if reply.proxied:
+        if self._relays is not None and self._relays.is_ours(reply):
+            await self._relays.reply(reply)
+        elif reply.proxied:
             if is_uuid4(reply.reply_to):
                 await self._store.keep_proxied(reply)
             else:

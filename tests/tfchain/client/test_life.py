@@ -194,3 +194,16 @@ async def test_the_chain_says_who_and_when_it_is(shared_chain: Chain, shared_pro
     assert "0x" + (await shared_chain.genesis_hash()).hex() == shared_process.rpc("chain_getBlockHash", 0)
     head, finalised = await asyncio.gather(shared_chain.head(), shared_chain.finalised_head())
     assert finalised.number <= head.number + 1
+
+
+async def test_long_scans_go_page_by_page_and_tell_how_far_they_are(process: ChainProcess) -> None:
+    async with Chain([process.url]) as chain:
+        await chain.accept_terms(ALICE)
+        await chain.create_twin(ALICE)
+        contracts = [await chain.create_name_contract(ALICE, f"name{number}") for number in range(5)]
+        told: list[int] = []
+        found = [one.contract_id async for one in chain.iterate_contracts(told.append)]
+        assert sorted(found) == contracts
+        assert told == [5]
+        assert [twin.account_id async for twin in chain.iterate_twins()] == [ALICE.public_key]
+        assert [value async for value in chain.iterate("TfgridModule", "Farms")] == []
