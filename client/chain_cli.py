@@ -21,7 +21,7 @@ from gridtypes import ContractId, FarmId, NodeId, TwinId
 from rmb.errors import RmbError
 from tfchain import Chain, ChainError, ChainUnavailable, DispatchError
 from tfchain.keys import Identity
-from tfchain.models import ConfiguredAddress, Farm, PublicConfig
+from tfchain.models import ConfiguredAddress, Farm, PublicConfig, RentContract
 
 T = TypeVar("T")
 
@@ -338,12 +338,20 @@ def node_public_config(
 def contract_show(
     number: Annotated[int, typer.Argument()], profile_name: ProfileOption = None, as_json: JsonOption = False
 ) -> None:
-    """Show a contract: state, what it uses, what is owed since the last payment."""
+    """Show a contract: state, what it uses, its last bill with the discount, what is owed since the last payment."""
 
     async def work(chain: Chain, _: Identity) -> tuple[Any, dict[str, Any]]:
         wanted = ContractId(number)
         found = _there(await chain.contract(wanted), f"contract {number}")
-        more: dict[str, Any] = {"owed": chain_view.owed(await chain.contract_lock(wanted))}
+        more: dict[str, Any] = {
+            "owed": chain_view.owed(await chain.contract_lock(wanted)),
+            "last_bill": chain_view.discount(await chain.last_bill(wanted)),
+        }
+        if isinstance(found.content, RentContract):
+            power = await chain.node_power(found.content.node_id)
+            if not power.is_up:
+                note = f"zos: node {found.content.node_id} is down; `zos chain contract cancel {number}` ends its rent"
+                print(note, file=sys.stderr)
         if found.node_contract is not None:
             more["used"] = (await chain.contract_resources(wanted)).used
         return found, more

@@ -12,11 +12,13 @@ from client import amounts
 from client.terminal import print_json
 from client.view import out, plain
 from tfchain.codec.address import decode_address
-from tfchain.models import ContractLock, FinalisedBlock
+from tfchain.models import Bill, ContractLock, FinalisedBlock
 
 HOUSEKEEPING = {"System", "TransactionPayment", "Balances"}
 AMOUNTS = {"amount", "amount_billed", "amount_locked", "extra_amount_locked", "partially_billed_amount"}
 """Fields of events that count units of tokens."""
+DISCOUNTS = {"Default": (1.5, 20), "Bronze": (3, 30), "Silver": (6, 40), "Gold": (18, 60)}
+"""Months that the balance has to last for a level, and the per cent that it takes off."""
 PAY_OUT_AFTER = 24
 """Bills after which what is locked is paid out."""
 
@@ -34,6 +36,19 @@ def owed(lock: ContractLock) -> dict[str, Any]:
         "bills": lock.cycles,
         "paid_out_after_bills": PAY_OUT_AFTER,
         "last_bill": lock.lock_updated,
+    }
+
+
+def discount(bill: Bill | None) -> dict[str, Any] | None:
+    """The last bill, with what its discount means and what ends it."""
+    if bill is None:
+        return None
+    months, percent = DISCOUNTS.get(bill.discount, (0, 0))
+    return {
+        "block": bill.block,
+        "amount": amounts.show(bill.amount),
+        "discount": f"{percent} %" if percent else "none",
+        "discount_ends": f"when the balance pays for less than {months} months" if percent else None,
     }
 
 

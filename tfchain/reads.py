@@ -14,8 +14,9 @@ from tfchain.access import Access
 from tfchain.codec.values import Value
 from tfchain.errors import ChainClosed, ChainError, ChainUnavailable, NotFound
 from tfchain.lease import Lease
-from tfchain.models import Contract, ContractLock, ContractResources, Farm, Head, Node, NodePower, Twin
+from tfchain.models import Bill, Contract, ContractLock, ContractResources, Farm, Head, Node, NodePower, Twin
 from tfchain.models.contract import deployment_hash_field
+from tfchain.models.values import variant
 from tfchain.runtime import Version
 
 Progress = Callable[[int], None]
@@ -26,6 +27,8 @@ LOOK_AGAIN = 1.0
 """Seconds between two looks for something that is not there yet."""
 
 LOOK_TIMEOUT = 3.0
+BILL_LATEST = 10
+"""Blocks after a contract's turn within which its bill comes."""
 
 log = logging.getLogger(__name__)
 
@@ -163,6 +166,22 @@ class Reads:
         """What is owed for it; all zero for a contract that is not there."""
         return ContractLock.from_value(await self._read(CONTRACTS, "ContractLock", contract_id))
 
+    async def last_bill(self, contract_id: ContractId) -> Bill | None:
+        """The newest bill that is not older than two rounds of billing; None when there is none.
+
+        A contract's turn is every `BillingFrequency` blocks; the validators' bills follow within a few blocks.
+        """
+        head = await self.head()
+        frequency = max(1, int(await self._read(CONTRACTS, "BillingFrequency") or 1))
+        turn = head.number - (head.number - contract_id) % frequency
+        for first in (turn, turn - frequency, turn - 2 * frequency):
+            last = min(first + min(BILL_LATEST, frequency - 1), head.number)
+            for number in range(last, max(first, 1) - 1, -1):
+                bill = await self._access.run(partial(_bill, contract_id, number))
+                if bill is not None:
+                    return bill
+        return None
+
     async def contract_resources(self, contract_id: ContractId) -> ContractResources:
         """What the node last reported; all zero before that."""
         return ContractResources.from_value(await self._read(CONTRACTS, "NodeContractResources", contract_id))
@@ -239,6 +258,21 @@ async def _version(lease: Lease) -> Version:
 async def _nodes_of_farm(lease: Lease, farm: FarmId) -> list[Node]:
     ids = await lease.storage(TFGRID, "NodesByFarmID", farm)
     return [Node.from_value(value) for value in await _many(lease, TFGRID, "Nodes", ids) if value is not None]
+
+
+async def _bill(contract_id: ContractId, number: int, lease: Lease) -> Bill | None:
+    """The bill of a contract in a block, if there is one and the events are kept."""
+    try:
+        events = await lease.events(await lease.block_hash(number))
+    except NotFound:
+        return None
+    for event in events:
+        if (event.pallet, event.name) == (CONTRACTS, "ContractBilled"):
+            fields = event.attributes.get("0", event.attributes)
+            if fields["contract_id"] == contract_id:
+                level, _ = variant(fields["discount_level"])
+                return Bill(number, fields["timestamp"], fields["amount_billed"], level)
+    return None
 
 
 async def _many(lease: Lease, pallet: str, item: str, ids: Sequence[int]) -> list[Value]:

@@ -17,7 +17,7 @@ from client import amounts
 from client.lookalikes import lookalikes
 from client.relay_text import host_names
 from tests.tfchain.devchain.process import ChainProcess
-from tfchain import Chain
+from tfchain import Chain, ChainError
 from tfchain.keys import Identity
 
 LIMIT_S = 60
@@ -65,13 +65,16 @@ class Zos:
 
 
 @pytest.fixture(scope="module")
-def zos(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Zos]:
-    chain = ChainProcess(tmp_path_factory.mktemp("chain"))
-    chain.start()
-    try:
-        yield Zos(tmp_path_factory.mktemp("zos"), chain)
-    finally:
-        chain.stop()
+def chain(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ChainProcess]:
+    process = ChainProcess(tmp_path_factory.mktemp("chain"))
+    process.start()
+    yield process
+    process.stop()
+
+
+@pytest.fixture(scope="module")
+def zos(tmp_path_factory: pytest.TempPathFactory, chain: ChainProcess) -> Zos:
+    return Zos(tmp_path_factory.mktemp("zos"), chain)
 
 
 def test_a_farmers_way(zos: Zos) -> None:
@@ -164,3 +167,21 @@ def test_names_that_a_quick_eye_takes_for_each_other() -> None:
         "mo-dern",
         "modem",
     ]
+
+
+def test_a_contract_shows_its_discount_and_what_ends_it(zos: Zos, chain: ChainProcess) -> None:
+    async def reserve() -> int:
+        async with Chain([chain.url]) as client:
+            for step in (client.accept_terms, client.create_twin):
+                try:
+                    await step(zos.user)
+                except ChainError:
+                    pass  # another test was here first
+            return await client.create_name_contract(zos.user, "shown")
+
+    number = asyncio.run(reserve())
+    chain.rpc("dev_newBlock", {"count": 10, "step": 360_000})
+    shown = zos.json("contract", "show", str(number))
+    assert shown["last_bill"]["discount"] == "60 %"
+    assert shown["last_bill"]["discount_ends"] == "when the balance pays for less than 18 months"
+    assert shown["owed"]["bills"] == 1

@@ -2,6 +2,7 @@
 
 from tfchain.models.block import Event, FinalisedBlock, Head, Receipt
 from tfchain.models.contract import (
+    Bill,
     Contract,
     ContractContent,
     ContractLock,
@@ -24,6 +25,7 @@ from tfchain.models.node import (
 from tfchain.models.twin import EntityProof, Twin
 
 __all__ = [
+    "Bill",
     "ConfiguredAddress",
     "Contract",
     "ContractContent",

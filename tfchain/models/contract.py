@@ -106,6 +106,19 @@ class ContractResources:
 
 
 @dataclass(frozen=True, slots=True)
+class Bill:
+    """What a contract was billed the last time."""
+
+    block: int
+    timestamp: int
+    """Unix time, seconds."""
+    amount: int
+    """Units of 10^-7 TFT, after the discount."""
+    discount: str
+    """`None`, `Default`, `Bronze`, `Silver` or `Gold`: by how long the owner's balance lasts."""
+
+
+@dataclass(frozen=True, slots=True)
 class ContractLock:
     """What a contract has cost since it was last paid out; amounts in units of 10^-7 TFT."""
 

@@ -7,6 +7,7 @@ import time
 
 import pytest
 
+from gridtypes import ContractId
 from tests.tfchain.client.conftest import ALICE, BOB, CHARLIE
 from tests.tfchain.devchain.process import ChainProcess
 from tfchain import Chain, ChainError, DispatchError, NotFound, SubmissionRefused
@@ -207,3 +208,21 @@ async def test_long_scans_go_page_by_page_and_tell_how_far_they_are(process: Cha
         assert told == [5]
         assert [twin.account_id async for twin in chain.iterate_twins()] == [ALICE.public_key]
         assert [value async for value in chain.iterate("TfgridModule", "Farms")] == []
+
+
+async def test_the_last_bill_tells_amount_and_discount(process: ChainProcess) -> None:
+    async with Chain([process.url]) as chain:
+        await chain.accept_terms(ALICE)
+        await chain.create_twin(ALICE)
+        contract = await chain.create_name_contract(ALICE, "billed")
+        assert await chain.last_bill(ContractId(99)) is None
+        process.rpc("dev_newBlock", {"count": 10, "step": 360_000})
+        bill = await chain.last_bill(contract)
+        assert bill is not None
+        assert bill.discount == "Gold"
+        assert bill.amount > 0
+        lock = await chain.contract_lock(contract)
+        assert lock.amount_locked >= bill.amount
+        process.rpc("dev_setBlockBuildMode", "Manual")
+        process.rpc("dev_bill", contract)
+        assert await chain.last_bill(contract) is not None
