@@ -86,6 +86,11 @@ class Postman:
         )
         return envelope.signed(self._signer).encode()
 
+    async def has_relays(self, twin: int) -> bool:
+        """Whether a twin can be reached over relays.  Raises BusUnavailable when the chain cannot be asked."""
+        card = await self._cards.get(twin)
+        return card is not None and bool(card.relays)
+
     async def open(self, envelope: Envelope) -> Opened:
         """Prove an envelope.  Raises Distrusted, BusUnavailable when the chain cannot be asked."""
         source = envelope.source

@@ -71,9 +71,10 @@ async def serve(
     locator = Locator(config.twins.addresses, directory, config.listen.port)
     namespace = config.listen.namespace or None
     async with Sender(identity, locator, namespace, config.limits.sending) as sender:
-        outbox = Outbox(store, sender, twin)
         relays = _Relays(config, identity, twin, chain, link, store) if config.relays.urls and chain else None
-        replies = Replies(store, sender, twin, relays.side if relays else None)
+        side = relays.side if relays else None
+        outbox = Outbox(store, sender, twin, side)
+        replies = Replies(store, sender, twin, side)
         local = LocalRequests(link, store, outbox, twin)
         server = PeerServer(store, Gatekeeper(twin, directory), replies, sender, config.limits.connections)
         listeners = Listeners(
@@ -92,7 +93,7 @@ async def serve(
                 tasks.create_task(Intake(link, queues.REPLY, "RIGHT", replies.process).run())
                 tasks.create_task(sweep(store))
                 tasks.create_task(connections.bound(runner, config.limits.connections))
-                for work in relays.works() if relays else ():
+                for work in relays.works(replies) if relays else ():
                     tasks.create_task(work)
         finally:
             await runner.cleanup()
@@ -169,8 +170,8 @@ class _Relays:
             config.relays.urls, lambda: make_token(session, identity, int(time.time())), self.side.received
         )
 
-    def works(self) -> list[Coroutine[Any, Any, None]]:
-        works = [self.side.run(self._links)]
+    def works(self, replies: Replies) -> list[Coroutine[Any, Any, None]]:
+        works = [self.side.run(self._links, replies)]
         if self._config.relays.register_twin:
             relays = RelayList.parse(self._config.relays.urls)
             pk = self._encryption.public_key

@@ -14,6 +14,7 @@ from rmb.errors import BusUnavailable
 from rmb.gen1 import time_rules
 from rmb.gen1.message import Message
 from rmb.pause import Pause
+from rmb.peer.relay_side import RelaySide
 from rmb.peer.sender import DeliveryFailed, Sender
 from rmb.peer.store import Entry, Outgoing, PeerStore
 
@@ -38,7 +39,10 @@ def on_the_wire(part: Outgoing, now: int) -> Message | None:
 class Outbox:
     """One task for each request on its way; all of them are in Redis too, and resumed from there."""
 
-    def __init__(self, store: PeerStore, sender: Sender, own_twin: int) -> None:
+    def __init__(
+        self, store: PeerStore, sender: Sender, own_twin: int, relays: RelaySide | None = None
+    ) -> None:
+        self._relays = relays
         self._store = store
         self._sender = sender
         self._own_twin = own_twin
@@ -97,6 +101,8 @@ class Outbox:
         try:
             if message.destinations == (self._own_twin,):
                 await self._to_ourselves(message)
+            elif self._relays is not None and await self._relays.reaches(message.destinations[0]):
+                await self._relays.request(message)
             else:
                 await self._sender.send(ENDPOINT, message)
         except DeliveryFailed as failure:

@@ -1,7 +1,8 @@
-"""Generation 2 beside generation 1: requests that come over relays go to the same local services, their replies back.
+"""Generation 2 beside generation 1: the same local clients and services, over relays.
 
-A service sees the same message whichever way it came.  Where its reply has to go is kept in Redis, so that a peer that
-was killed meanwhile still brings it there.
+Requests that come over relays go to the local services, their replies back; requests of local clients go over relays to
+twins that have some.  A service sees the same message whichever way it came.  Where its reply has to go is kept in
+Redis, so that a peer that was killed meanwhile still brings it there.
 """
 
 from __future__ import annotations
@@ -12,18 +13,19 @@ import json
 import math
 import secrets
 import time
-from typing import Final
+from typing import Final, Protocol
 
 import structlog
 
 from rmb import queues
 from rmb.errors import BusUnavailable, MessageError, NotDelivered
 from rmb.gen1.message import MAX_SIZE, Message
-from rmb.gen2.envelope import Envelope, Error, Request, Response, Signal
-from rmb.gen2.postman import Distrusted, Opened, Postman
-from rmb.gen2.refusals import Code
+from rmb.gen2.envelope import SCHEMA, Envelope, Error, Request, Response
+from rmb.gen2.postman import LONGEST_LIFE, Distrusted, Opened, Postman
+from rmb.gen2.refusals import Code, is_from_relay
 from rmb.gen2.relay_link import RelayLinks
 from rmb.gen2.session import Session
+from rmb.peer.sender import DeliveryFailed
 from rmb.peer.store import Entry, PeerStore
 from rmb.redis_link import RedisLink
 
@@ -38,6 +40,14 @@ NULL: Final = b"null"
 NOTHING_MORE: Final = "too many requests wait for their service; try again later"
 
 
+class Answers(Protocol):
+    """What takes the answers to requests of local clients."""
+
+    async def take(self, reply: Message) -> object: ...
+
+    async def failed(self, uid: str, reason: str) -> None: ...
+
+
 class RelaySide:
     """What the peer does on its relays, in the twin's session without a name."""
 
@@ -47,11 +57,12 @@ class RelaySide:
         self._postman = postman
         self._own_twin = own_twin
         self._links: RelayLinks | None = None
+        self._answers: Answers | None = None
         self._tasks: set[asyncio.Task[None]] = set()
 
-    async def run(self, links: RelayLinks) -> None:
-        """Serve until cancelled."""
-        self._links = links
+    async def run(self, links: RelayLinks, answers: Answers) -> None:
+        """Serve until cancelled; `answers` takes the answers to requests of local clients."""
+        self._links, self._answers = links, answers
         links.start()
         try:
             await asyncio.Event().wait()
@@ -68,14 +79,46 @@ class RelaySide:
         except MessageError as problem:
             log.info("dropped what is no envelope", reason=str(problem))
             return
-        if isinstance(envelope.body, Signal) or not isinstance(envelope.body, Request):
-            return  # nothing of ours goes out over relays yet, so no answer is waited for
+        match envelope.body:
+            case Request(command):
+                work = self._take(envelope, command)
+            case Response() | Error():
+                work = self._take_answer(envelope)
+            case _:
+                return
         if len(self._tasks) >= AT_ONCE:
-            log.warning("dropped a request, too many come at once", source=str(envelope.source))
+            log.warning("dropped an envelope, too many come at once", source=str(envelope.source))
+            work.close()
             return
-        task = asyncio.get_running_loop().create_task(self._take(envelope, envelope.body.command))
+        task = asyncio.get_running_loop().create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
+
+    async def reaches(self, twin: int) -> bool:
+        """Whether a twin is on relays, as far as that is known now."""
+        if self._links is None:
+            return False
+        try:
+            return await self._postman.has_relays(twin)
+        except BusUnavailable:
+            return False
+
+    async def request(self, message: Message) -> None:
+        """Bring a request of a local client to its twin.  Raises DeliveryFailed."""
+        (twin,) = message.destinations
+        life = message.expiration or LONGEST_LIFE
+        try:
+            payload = message.payload() or NULL
+            raw = await self._postman.seal(
+                message.uid, Session(twin), Request(message.command), payload, life=life,
+                schema=message.schema or SCHEMA,
+            )  # fmt: skip
+            assert self._links is not None
+            await self._links.send(raw, min(SEND_S, life))
+        except MessageError as problem:
+            raise DeliveryFailed(str(problem), final=True) from problem
+        except (NotDelivered, BusUnavailable) as problem:
+            raise DeliveryFailed(str(problem)) from problem
 
     def is_ours(self, reply: Message) -> bool:
         """Whether a service's reply belongs to a request that came over a relay."""
@@ -102,6 +145,29 @@ class RelaySide:
         except NotDelivered as problem:
             log.info("reply not delivered", uid=reply.uid, reason=str(problem))
         await self._redis.command("DEL", _key(reply.uid))
+
+    async def _take_answer(self, envelope: Envelope) -> None:
+        """An answer to a request of a local client, or a relay's word that it could not be carried."""
+        assert self._answers is not None
+        body = envelope.body
+        try:
+            if is_from_relay(envelope) and isinstance(body, Error):
+                await self._answers.failed(envelope.uid, body.message)
+                return
+            opened = await self._postman.open(envelope)
+            reply = Message(
+                uid=envelope.uid,
+                source=opened.source.twin,
+                destinations=(self._own_twin,),
+                schema=envelope.schema or "",
+                now=int(time.time()),
+                error=body.message if isinstance(body, Error) else "",
+            ).with_payload(opened.payload)
+            await self._answers.take(reply)
+        except Distrusted as problem:
+            log.info("an answer is not believed", source=str(envelope.source), reason=str(problem))
+        except BusUnavailable as problem:
+            log.error("an answer could not be taken", uid=envelope.uid, reason=str(problem))
 
     async def _take(self, envelope: Envelope, command: str) -> None:
         try:

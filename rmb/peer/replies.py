@@ -72,6 +72,12 @@ class Replies:
         answer = replace(reply, reply_to=request.reply_to, tag=request.tag)
         return await self._store.settle(reply.uid, answer, seen, seen_until)
 
+    async def failed(self, uid: str, reason: str) -> None:
+        """Tell a local client that its request could not be carried."""
+        request = await self._store.waiting(uid)
+        if request is not None:
+            await self._store.settle(uid, replace(request, uid=uid, error=f"all retries done: {reason}"))
+
     async def _send(self, reply: Message) -> None:
         until = time_rules.deadline(reply.now or int(time.time()), reply.expiration)
         for pause in (*PAUSES, None):

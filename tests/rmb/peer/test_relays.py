@@ -19,6 +19,7 @@ from rmb.gen2.session import Session
 from rmb.peer import daemon
 from rmb.peer.config import PeerConfig
 from rmb.redis_link import RedisLink
+from tests.rmb.redis_server import redis_server
 from tests.rmb.relay.grid import DOMAIN, PEOPLE, RelayProcess, chain_with_twins, message, peer, relay
 from tests.tfchain.devchain.process import ChainProcess
 from tfchain import Chain
@@ -118,6 +119,49 @@ async def test_a_request_that_comes_again_is_not_served_again_and_a_forged_one_n
         assert answer.body.code == 104
         await bus.call(NODE, "zos.add", [1], timeout=60)
         assert len(asked) == 3
+
+
+@contextlib.asynccontextmanager
+async def second_peer(
+    folder: Path, redis: str, chain: ChainProcess, hub: RelayProcess
+) -> AsyncIterator[rmb.Client]:
+    """Twin 2 with a peer of its own; yields a local client."""
+    PEOPLE[1].save(folder / "key2")
+    config = PeerConfig.model_validate(
+        {
+            "redis": {"url": redis},
+            "identity": {"key_file": folder / "key2"},
+            "chain": {"urls": [chain.url]},
+            "relays": {"urls": [hub.url], "register_twin": False},
+        }
+    )
+    running = asyncio.create_task(daemon.run(config))
+    try:
+        async with await rmb.connect(redis) as client:
+            yield client
+    finally:
+        running.cancel()
+        await asyncio.gather(running, return_exceptions=True)
+
+
+async def test_a_local_client_calls_over_relays(
+    tmp_path: Path, link: RedisLink, redis_socket: str, chain: ChainProcess, hub: RelayProcess
+) -> None:
+    asked: list[str] = []
+    with redis_server() as other:
+        async with (
+            node(tmp_path, redis_socket, chain, hub, asked),
+            second_peer(tmp_path, other, chain, hub) as client,
+        ):
+            assert await client.call(1, "zos.add", [20, 22], timeout=60) == 42
+            answers = await asyncio.gather(
+                *(client.call(1, "zos.add", [n, 1], timeout=60) for n in range(30))
+            )
+            assert answers == [n + 1 for n in range(30)]
+            with pytest.raises(rmb.RemoteError, match=r"^not today$"):
+                await client.call(1, "zos.refuse", timeout=60)
+            with pytest.raises(rmb.RemoteError, match=r"^function is not found$"):
+                await client.call(1, "zos.nothing", timeout=60)
 
 
 async def test_relays_and_key_are_written_to_the_chain_once(
