@@ -7,7 +7,6 @@ import contextlib
 import json
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -19,6 +18,7 @@ from rmb.gen2.session import Session
 from rmb.peer import daemon
 from rmb.peer.config import PeerConfig
 from rmb.redis_link import RedisLink
+from tests.rmb.peer.relayed_node import node
 from tests.rmb.redis_server import redis_server
 from tests.rmb.relay.grid import DOMAIN, PEOPLE, RelayProcess, chain_with_twins, message, peer, relay
 from tests.tfchain.devchain.process import ChainProcess
@@ -37,41 +37,6 @@ def chain(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ChainProcess]:
 def hub(tmp_path_factory: pytest.TempPathFactory, chain: ChainProcess) -> Iterator[RelayProcess]:
     with relay(tmp_path_factory.mktemp("relay"), chain) as process:
         yield process
-
-
-@contextlib.asynccontextmanager
-async def node(
-    folder: Path, redis: str, chain: ChainProcess, hub: RelayProcess, asked: list[str]
-) -> AsyncIterator[None]:
-    """Twin 1: a peer and a service that adds."""
-    PEOPLE[0].save(folder / "key")
-    config = PeerConfig.model_validate(
-        {
-            "redis": {"url": redis},
-            "identity": {"key_file": folder / "key"},
-            "chain": {"urls": [chain.url]},
-            "relays": {"urls": [hub.url], "register_twin": False},
-        }
-    )
-    router = rmb.Router(redis, not_found="function is not found")
-
-    async def add(request: rmb.Request) -> Any:
-        asked.append(request.uid)
-        assert request.source == 2
-        return sum(request.json())
-
-    async def refuse(request: rmb.Request) -> Any:
-        raise rmb.HandlerError("not today")
-
-    router.subroute("zos").handle("add", add)
-    router.subroute("zos").handle("refuse", refuse)
-    tasks = [asyncio.create_task(daemon.run(config)), asyncio.create_task(router.serve())]
-    try:
-        yield
-    finally:
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
 
 
 @contextlib.asynccontextmanager

@@ -1,0 +1,83 @@
+"""Build and run the small programs below `clients`.
+
+They are ours; the libraries that they use come from the public registries.  They are built in a folder of their own; a
+missing tool-chain or registry skips the test with the reason.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import IO, Any
+
+import pytest
+
+CLIENTS = Path(__file__).parent / "clients"
+CACHE = Path(os.environ.get("ZOS_CACHE", "/var/cache/zos")) / "interop"
+BUILD_S = 1500
+LIFE_S = 240
+
+
+def folder_of(name: str) -> Path:
+    """The client's sources in a folder in which its tool-chain may leave what it builds."""
+    try:
+        CACHE.mkdir(parents=True, exist_ok=True)
+    except PermissionError as problem:
+        pytest.skip(f"{problem}: set ZOS_CACHE to a folder of your own")
+    target = CACHE / name
+    shutil.copytree(CLIENTS / name, target, dirs_exist_ok=True)
+    return target
+
+
+def build(folder: Path, *command: str) -> None:
+    """Run a build; what cannot be had skips the test."""
+    if shutil.which(command[0]) is None:
+        pytest.skip(f"{command[0]} is not installed")
+    done = subprocess.run(
+        command,
+        cwd=folder,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        timeout=BUILD_S,
+        check=False,
+    )
+    if done.returncode != 0:
+        pytest.skip(f"`{' '.join(command)}` failed: {done.stdout[-400:]}")
+
+
+def live(logs: Path, folder: Path, command: Sequence[str], restart: Callable[[], None]) -> dict[str, Any]:
+    """Run a client until it is done, and do `restart` where it says so; the steps that it told."""
+    log = (logs / "client.log").open("w+")
+    process = subprocess.Popen(
+        command, cwd=folder, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=log, text=True
+    )
+    found: dict[str, Any] = {}
+    try:
+        assert process.stdin is not None
+        assert process.stdout is not None
+        for step, value in _steps(process.stdout):
+            found[step] = value
+            if step == "restart":
+                restart()
+                process.stdin.write("go on\n")
+                process.stdin.flush()
+        status = process.wait(LIFE_S)
+    finally:
+        process.kill()
+        process.wait()
+        log.seek(0)
+        said = log.read()[-3000:]
+        log.close()
+    assert status == 0, said
+    return found
+
+
+def _steps(stream: IO[str]) -> Iterator[tuple[str, Any]]:
+    for line in stream:
+        said = json.loads(line)
+        yield said["step"], said["value"]
