@@ -1,0 +1,102 @@
+"""Both stores of a relay keep the same promises."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+
+from rmb.redis_link import RedisAddress
+from rmb.relay.stores import sqlite_store
+from rmb.relay.stores.message_store import FIRST, MessageStore, StoreUnavailable
+from rmb.relay.stores.redis_store import RedisStore
+from rmb.relay.stores.sqlite_store import SqliteStore
+
+
+@pytest.fixture(params=["sqlite", "redis"])
+async def store(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[MessageStore]:
+    made: MessageStore
+    if request.param == "sqlite":
+        made = SqliteStore(tmp_path / "messages.db")
+    else:
+        address = RedisAddress.parse(request.getfixturevalue("redis_socket"))
+        made = RedisStore(address, "test")
+        await made.redis.flushall()
+    yield made
+    await made.close()
+
+
+async def test_messages_of_a_session_come_in_order_and_from_where_one_was(store: MessageStore) -> None:
+    ids = await asyncio.gather(*(store.append("7", b"%d" % number) for number in range(20)))
+    await store.append("7:x", b"of another session")
+    found = await store.read("7", FIRST, 100)
+    assert found == [(id, b"%d" % number) for number, id in enumerate(ids)]
+    assert await store.read("7", ids[9], 5) == found[10:15]
+    assert await store.read("8", FIRST, 100) == []
+
+
+async def test_what_is_deleted_is_gone_and_the_rest_stays(store: MessageStore) -> None:
+    ids = [await store.append("7", b"%d" % number) for number in range(6)]
+    store.delete("7", ids[:2])
+    await store.append("7", b"later")  # in the same batch or after
+    assert [body for _, body in await store.read("7", FIRST, 100)] == [b"2", b"3", b"4", b"5", b"later"]
+
+
+async def test_the_queue_gives_each_message_to_one_worker_until_it_is_done(store: MessageStore) -> None:
+    for number in range(3):
+        await store.queue(b"%d" % number)
+    taken = await store.take(2)
+    assert [body for _, body in taken] == [b"0", b"1"]
+    assert [body for _, body in await store.take(5)] == [b"2"]
+    assert await store.take(5) == []
+    store.done([id for id, _ in taken])
+
+
+async def test_what_was_taken_and_not_done_comes_again_after_a_restart(tmp_path: Path) -> None:
+    first = SqliteStore(tmp_path / "messages.db")
+    for number in range(2):
+        await first.queue(b"%d" % number)
+    taken = await first.take(5)
+    first.done([taken[0][0]])
+    await first.close()
+    second = SqliteStore(tmp_path / "messages.db")
+    assert [body for _, body in await second.take(5)] == [b"1"]
+    await second.close()
+
+
+async def test_the_oldest_give_way_when_a_session_has_too_many(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sqlite_store, "MAX_IN_SESSION", 5)
+    store = SqliteStore(tmp_path / "messages.db")
+    for number in range(9):
+        await store.append("7", b"%d" % number)
+    assert [body for _, body in await store.read("7", FIRST, 100)] == [b"4", b"5", b"6", b"7", b"8"]
+    await store.close()
+
+
+async def test_sessions_that_nobody_fetches_are_forgotten(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store = SqliteStore(tmp_path / "messages.db")
+    await store.append("7", b"old")
+    await store.queue(b"for another relay")
+    monkeypatch.setattr(sqlite_store, "IDLE_LIFE_S", -1)
+    monkeypatch.setattr(sqlite_store, "SWEEP_EVERY_S", 0)
+    await store.append("8", b"makes it look")
+    assert await store.read("7", FIRST, 100) == []
+    assert [body for _, body in await store.take(5)] == [b"for another relay"]
+    await store.close()
+
+
+async def test_a_store_that_is_away_says_so(tmp_path: Path) -> None:
+    store = RedisStore(RedisAddress.parse(str(tmp_path / "nothing.sock")), "test")
+    with pytest.raises(StoreUnavailable, match="cannot reach Redis"):
+        await store.append("7", b"x")
+    with pytest.raises(StoreUnavailable):
+        await store.read("7", FIRST, 1)
+    await store.close()
+    with pytest.raises(StoreUnavailable, match="cannot keep messages"):
+        SqliteStore(Path("/proc/nowhere/messages.db"))
