@@ -5,7 +5,7 @@ BIN    := $(VENV)/bin
 PYTEST := $(BIN)/python -m pytest
 export PYTHON
 
-ROOMS  := gridtypes tfchain rmb provisioners zosd client devgrid images
+ROOMS  := gridtypes tfchain rmb provisioners zosd client devgrid images oio
 LENIENT := $(if $(filter 0,$(shell id -u)),,--lenient)
 
 .PHONY: help setup demo test test-interop lint format proto bench lock $(addprefix test-,$(ROOMS) host grid)

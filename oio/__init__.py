@@ -1,0 +1,1 @@
+"""OpenIO's service directory: the importable package and the services behind it."""

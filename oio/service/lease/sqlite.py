@@ -1,0 +1,120 @@
+"""Leases in one SQLite file, for all services of one machine.
+
+Expiry is counted on the machine's clock since boot, so that setting the time changes nothing; rows of an earlier boot
+have expired.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Final, TypeVar
+
+import apsw
+
+from oio.service.lease.base import Lease, LeaseError, LeaseStore, address_of
+
+T = TypeVar("T")
+
+_SCHEMA: Final = """
+CREATE TABLE IF NOT EXISTS leases(key TEXT PRIMARY KEY NOT NULL, holder TEXT NOT NULL, token INTEGER NOT NULL,
+  expires REAL NOT NULL, boot TEXT NOT NULL);
+CREATE TABLE IF NOT EXISTS counter(only INTEGER PRIMARY KEY CHECK(only = 1), token INTEGER NOT NULL);
+INSERT OR IGNORE INTO counter(only, token) VALUES(1, 0);
+"""
+
+
+def clock() -> float:
+    """Seconds since boot, the same in every process of the machine, running on while a process is stopped."""
+    return time.clock_gettime(time.CLOCK_BOOTTIME)
+
+
+def boot_id() -> str:
+    """Identity of this boot of the machine."""
+    return Path("/proc/sys/kernel/random/boot_id").read_text().strip()
+
+
+class SqliteLeases(LeaseStore):
+    """The store over the file `path`; `now` is injectable for tests."""
+
+    def __init__(self, path: Path, now: Callable[[], float] = clock) -> None:
+        self._path = path
+        self._now = now
+        self._boot = boot_id()
+        self._lock = threading.Lock()
+        self._connection: apsw.Connection | None = None
+
+    async def acquire(self, key: str, holder: str, ttl: float) -> Lease:
+        return await self._run(lambda db: self._acquire(db, key, holder, ttl))
+
+    async def renew(self, lease: Lease, ttl: float) -> Lease | None:
+        def act(db: apsw.Connection) -> Lease | None:
+            expires = self._now() + ttl
+            db.execute(
+                "UPDATE leases SET expires=? WHERE key=? AND token=? AND boot=?",
+                (expires, lease.key, lease.token, self._boot),
+            )
+            return Lease(lease.key, lease.holder, lease.token, expires) if db.changes() else None
+
+        return await self._run(act)
+
+    async def release(self, lease: Lease) -> None:
+        def act(db: apsw.Connection) -> None:
+            db.execute("UPDATE leases SET expires=0 WHERE key=? AND token=?", (lease.key, lease.token))
+
+        await self._run(act)
+
+    async def close(self) -> None:
+        with self._lock:
+            if self._connection is not None:
+                self._connection.close()
+                self._connection = None
+
+    def _acquire(self, db: apsw.Connection, key: str, holder: str, ttl: float) -> Lease:
+        now = self._now()
+        row = next(
+            iter(db.execute("SELECT holder, token, expires, boot FROM leases WHERE key=?", (key,))), None
+        )
+        if row is not None:
+            held_by, token, expires, boot = str(row[0]), int(row[1]), float(row[2]), str(row[3])
+            alive = boot == self._boot and expires > now
+            if alive and (held_by == holder or address_of(held_by) != address_of(holder)):
+                return Lease(key, held_by, token, expires)
+        db.execute("UPDATE counter SET token=token+1")
+        token = int(next(iter(db.execute("SELECT token FROM counter")))[0])
+        db.execute(
+            "INSERT OR REPLACE INTO leases(key, holder, token, expires, boot) VALUES(?,?,?,?,?)",
+            (key, holder, token, now + ttl, self._boot),
+        )
+        return Lease(key, holder, token, now + ttl)
+
+    async def _run(self, act: Callable[[apsw.Connection], T]) -> T:
+        return await asyncio.to_thread(self._locked, act)
+
+    def _locked(self, act: Callable[[apsw.Connection], T]) -> T:
+        with self._lock:
+            try:
+                if self._connection is None:
+                    self._connection = self._open()
+                with self._connection:
+                    result = act(self._connection)
+                return result
+            except (apsw.Error, OSError) as error:
+                broken, self._connection = self._connection, None
+                if broken is not None:
+                    broken.close()
+                raise LeaseError(f"lease file {self._path}: {error}") from error
+
+    def _open(self) -> apsw.Connection:
+        if not self._path.parent.is_dir():
+            raise FileNotFoundError(f"no directory {self._path.parent}")
+        connection = apsw.Connection(str(self._path))
+        connection.set_busy_timeout(2000)
+        connection.execute("PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL")
+        connection.transaction_mode = "IMMEDIATE"
+        with connection:
+            connection.execute(_SCHEMA)
+        return connection

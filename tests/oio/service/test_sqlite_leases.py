@@ -1,0 +1,59 @@
+"""Leases in a file: one holder at a time, tokens that only grow."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from oio.service.lease import LeaseError
+from oio.service.lease.sqlite import SqliteLeases
+
+
+class Clock:
+    def __init__(self) -> None:
+        self.now = 100.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+async def test_one_holder_until_it_expires_and_a_higher_token_for_the_next(tmp_path: Path) -> None:
+    clock = Clock()
+    store = SqliteLeases(tmp_path / "leases", clock)
+    first = await store.acquire("k", "a:1#x", 3)
+    assert (await store.acquire("k", "b:1#y", 3)) == first
+    assert (await store.acquire("other", "b:1#y", 3)).token > first.token
+    clock.now += 4
+    second = await store.acquire("k", "b:1#y", 3)
+    assert second.holder == "b:1#y"
+    assert second.token > first.token
+    assert await store.renew(first, 3) is None
+    assert await store.renew(second, 3) is not None
+    await store.close()
+
+
+async def test_a_released_lease_is_free_and_its_token_is_never_used_again(tmp_path: Path) -> None:
+    store = SqliteLeases(tmp_path / "leases")
+    first = await store.acquire("k", "a:1#x", 30)
+    await store.release(first)
+    assert (await store.acquire("k", "b:1#y", 30)).token > first.token
+    await store.close()
+
+
+async def test_a_restarted_holder_gets_its_lease_back_under_a_new_token(tmp_path: Path) -> None:
+    store = SqliteLeases(tmp_path / "leases")
+    first = await store.acquire("k", "a:1#x", 30)
+    again = await store.acquire("k", "a:1#z", 30)
+    assert again.holder == "a:1#z"
+    assert again.token > first.token
+    await store.close()
+
+
+async def test_a_store_that_is_gone_says_so_and_is_found_again(tmp_path: Path) -> None:
+    store = SqliteLeases(tmp_path / "later" / "leases")
+    with pytest.raises(LeaseError, match="later"):
+        await store.acquire("k", "a:1#x", 3)
+    (tmp_path / "later").mkdir()
+    assert (await store.acquire("k", "a:1#x", 3)).holder == "a:1#x"
+    await store.close()
