@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-import time
-from collections import OrderedDict
 from dataclasses import dataclass
 from typing import Final, Protocol
 
 from gridtypes import TwinId
 from rmb.errors import BusUnavailable
+from rmb.lookups import Lookups, TooManyLookups
 from tfchain.errors import ChainError, ChainUnavailable
 from tfchain.models import Twin
 
@@ -43,23 +42,18 @@ class TwinCards:
 
     def __init__(self, chain: TwinReads) -> None:
         self._chain = chain
-        self._known: OrderedDict[int, tuple[float, TwinCard | None]] = OrderedDict()
-        self._asked: dict[int, asyncio.Task[TwinCard | None]] = {}
+        self._lookups = Lookups(self._ask, most=MOST, life=self.LIFE, miss_life=self.MISS_LIFE)
 
     async def get(self, twin: int) -> TwinCard | None:
         """The card; None when there is no such twin.  Raises BusUnavailable when the chain cannot be asked."""
-        known = self._known.get(twin)
-        if known is not None and known[0] > time.monotonic():
-            return known[1]
-        task = self._asked.get(twin)
-        if task is None:
-            task = self._asked[twin] = asyncio.create_task(self._ask(twin))
-            task.add_done_callback(lambda done: self._answered(twin, done))
-        return await asyncio.shield(task)
+        try:
+            return await self._lookups.get(twin)
+        except TooManyLookups as problem:
+            raise BusUnavailable(str(problem)) from problem
 
     def forget(self, twin: int) -> None:
         """Ask the chain again: what was remembered did not fit, or the chain told of a change."""
-        self._known.pop(twin, None)
+        self._lookups.forget(twin)
 
     async def _ask(self, twin: int) -> TwinCard | None:
         try:
@@ -71,16 +65,6 @@ class TwinCards:
             ) from problem
         except (ChainUnavailable, ChainError) as problem:
             raise BusUnavailable(f"cannot look up twin {twin}: {problem}") from problem
-        card = None
-        if found is not None:
-            card = TwinCard(twin, found.account_id, found.pk or None, found.relay or "")
-        self._known[twin] = (time.monotonic() + (self.LIFE if card else self.MISS_LIFE), card)
-        self._known.move_to_end(twin)
-        while len(self._known) > MOST:
-            self._known.popitem(last=False)
-        return card
-
-    def _answered(self, twin: int, task: asyncio.Task[TwinCard | None]) -> None:
-        del self._asked[twin]
-        if not task.cancelled():
-            task.exception()  # whoever waited has it
+        return (
+            None if found is None else TwinCard(twin, found.account_id, found.pk or None, found.relay or "")
+        )

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import asyncio
-import time
-from collections import OrderedDict
 from collections.abc import Mapping
 from typing import Final, Protocol
 
 from gridtypes import TwinId
 from rmb.errors import RmbError
+from rmb.lookups import Lookups, TooManyLookups
 
 
 class DirectoryUnavailable(RmbError):
@@ -63,37 +61,20 @@ class CachedDirectory:
 
     def __init__(self, source: TwinDirectory) -> None:
         self._source = source
-        self._known: OrderedDict[TwinId, tuple[float, bytes | None]] = OrderedDict()
-        self._asked: dict[TwinId, asyncio.Task[bytes | None]] = {}
-        self._slots = asyncio.Semaphore(self.LOOKUPS)
+        self._lookups = Lookups(
+            lambda twin: source.public_key(TwinId(twin)),
+            most=self.SIZE,
+            life=self.LIFE,
+            miss_life=self.MISS_LIFE,
+            at_once=self.LOOKUPS,
+            waiting=self.WAITING,
+        )
 
     async def public_key(self, twin: TwinId) -> bytes | None:
-        known = self._known.get(twin)
-        if known is not None and known[0] > time.monotonic():
-            self._known.move_to_end(twin)
-            return known[1]
-        task = self._asked.get(twin)
-        if task is None:
-            if len(self._asked) >= self.WAITING:
-                raise DirectoryUnavailable(f"{self.WAITING} look-ups of twins are waiting already")
-            task = asyncio.create_task(self._ask(twin))
-            self._asked[twin] = task
-            task.add_done_callback(lambda done: self._answered(twin, done))
-        return await asyncio.shield(task)
+        try:
+            return await self._lookups.get(twin)
+        except TooManyLookups as problem:
+            raise DirectoryUnavailable(str(problem)) from problem
 
     async def twin_of(self, public_key: bytes) -> TwinId | None:
         return await self._source.twin_of(public_key)
-
-    async def _ask(self, twin: TwinId) -> bytes | None:
-        async with self._slots:
-            key = await self._source.public_key(twin)
-        self._known[twin] = (time.monotonic() + (self.MISS_LIFE if key is None else self.LIFE), key)
-        self._known.move_to_end(twin)
-        while len(self._known) > self.SIZE:
-            self._known.popitem(last=False)
-        return key
-
-    def _answered(self, twin: TwinId, task: asyncio.Task[bytes | None]) -> None:
-        del self._asked[twin]
-        if not task.cancelled():
-            task.exception()  # whoever waited has it; when nobody did any more, it is no news

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from collections import OrderedDict
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -11,6 +10,7 @@ import structlog
 
 from gridtypes import TwinId
 from rmb.errors import RmbError
+from rmb.lookups import Lookups, TooManyLookups
 from rmb.relay.metrics import Metrics
 from tfchain import Chain, ChainClosed
 from tfchain.errors import ChainError, ChainUnavailable
@@ -21,6 +21,7 @@ log = structlog.get_logger("rmb.relay")
 
 MOST_TWINS = 100_000
 MOST_LOOKUPS = 32
+MOST_LOOKUPS_WAITING = 4096
 LOOKUP_S = 12.0
 
 
@@ -49,60 +50,46 @@ class TwinReads(Protocol):
 
 
 class Twins:
-    """Remembers twins; questions about the same twin share one look-up."""
+    """Remembers twins until the chain tells that they changed."""
 
     def __init__(self, chain: TwinReads, metrics: Metrics) -> None:
         self._chain = chain
         self._metrics = metrics
-        self._known: OrderedDict[int, TwinRecord] = OrderedDict()
-        self._asked: dict[int, asyncio.Task[TwinRecord | None]] = {}
-        self._slots = asyncio.Semaphore(MOST_LOOKUPS)
+        self._lookups = Lookups(
+            self._ask, most=MOST_TWINS, at_once=MOST_LOOKUPS, waiting=MOST_LOOKUPS_WAITING
+        )
 
     def known(self, twin: int) -> TwinRecord | None:
         """What is remembered."""
-        return self._known.get(twin)
+        return self._lookups.known(twin)
 
     async def get(self, twin: int) -> TwinRecord | None:
         """The twin; None when there is none.  Raises TwinsUnavailable."""
-        if (known := self._known.get(twin)) is not None:
-            return known
-        task = self._asked.get(twin)
-        if task is None:
-            task = self._asked[twin] = asyncio.create_task(self._ask(twin))
-            task.add_done_callback(lambda done: self._answered(twin, done))
-        return await asyncio.shield(task)
+        try:
+            return await self._lookups.get(twin)
+        except TooManyLookups as problem:
+            raise TwinsUnavailable(str(problem)) from problem
 
     def took(self, twin: Twin) -> None:
         """The chain told of a new or changed twin."""
-        if twin.id in self._known:
-            self._known[twin.id] = TwinRecord.of(twin)
+        if self._lookups.known(twin.id) is not None:
+            self._lookups.put(twin.id, TwinRecord.of(twin))
 
     def forget_all(self) -> None:
-        self._known.clear()
-        self._metrics.cache_entries.set(0)
+        self._lookups.forget_all()
         self._metrics.cache_flushes.inc()
 
     async def _ask(self, twin: int) -> TwinRecord | None:
         self._metrics.cache_misses.inc()
+        self._metrics.cache_entries.set(len(self._lookups))
         try:
-            async with self._slots, asyncio.timeout(LOOKUP_S):
+            async with asyncio.timeout(LOOKUP_S):
                 found = await self._chain.twin(TwinId(twin))
         except TimeoutError as problem:
             raise TwinsUnavailable(f"the chain did not answer within {LOOKUP_S:.0f} s") from problem
         except (ChainUnavailable, ChainError) as problem:
             raise TwinsUnavailable(str(problem)) from problem
-        if found is None:
-            return None
-        record = self._known[twin] = TwinRecord.of(found)
-        while len(self._known) > MOST_TWINS:
-            self._known.popitem(last=False)
-        self._metrics.cache_entries.set(len(self._known))
-        return record
-
-    def _answered(self, twin: int, task: asyncio.Task[TwinRecord | None]) -> None:
-        del self._asked[twin]
-        if not task.cancelled():
-            task.exception()  # whoever waited has it
+        return None if found is None else TwinRecord.of(found)
 
 
 class _Cursor:
