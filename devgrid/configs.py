@@ -93,8 +93,26 @@ def zosd(
 
 
 def node_peer(node: NodeLayout, addresses: Mapping[int, str]) -> str:
-    """`rmb-peer` of a node: on the overlay address inside `ndmz`, or on loopback."""
-    return _peer(node.grid, node.key, node.redis, addresses, "ndmz", node.bus_port)
+    """`rmb-peer` of a node: on the overlay address inside `ndmz` and on the grid's relay, or on loopback."""
+    text = _peer(node.grid, node.key, node.redis, addresses, "ndmz", node.bus_port)
+    if node.grid.null:
+        return text
+    return text + toml({"relays": {"urls": [f"ws://{layout.RELAY_HOST}"]}})
+
+
+def relay_arguments(grid: GridLayout) -> tuple[str, ...]:
+    """Arguments of `rmb-relay`."""
+    return (
+        "--domain", layout.RELAY_HOST,
+        "--listen", f"{layout.LAN_GATEWAY.ip}:{layout.RELAY_PORT}",
+        "--substrate", grid.chain_url,
+        "--store", str(grid.folder / "relay/messages.db"),
+    )  # fmt: skip
+
+
+def hosts(before: str) -> str:
+    """The grid's `/etc/hosts`: the host's own, and the relay's name."""
+    return f"{before.rstrip()}\n{layout.LAN_GATEWAY.ip} {layout.RELAY_HOST}\n"
 
 
 def client_peer(grid: GridLayout, addresses: Mapping[int, str]) -> str:

@@ -31,6 +31,10 @@ INTERNET_GATEWAY = IPv4Interface("198.18.0.254/24")
 INTERNET_ADDRESS = IPv4Interface("198.18.0.1/24")
 CLIENT_NAMESPACE = "client"
 
+RELAY_HOST = "relay.devgrid"
+"""Name of the grid's relay, which the grid's own `/etc/hosts` knows; the chain takes names without ports only."""
+RELAY_PORT = 80
+
 CHAIN_PORT = 9944
 IMAGE_PORT = 8080
 YGGDRASIL_PORT = 9943

@@ -218,6 +218,14 @@ class Plan:
                 ("network",),
             ),
             *self._overlay_steps("overlay", "grid", self.grid.folder / "overlay", None, ("network", "keys")),
+            self._part(
+                "relay",
+                "grid",
+                (self._own("rmb-relay"), *configs.relay_arguments(self.grid)),
+                self.grid.logs / "relay.log",
+                lambda: accepts(str(layout.LAN_GATEWAY.ip), layout.RELAY_PORT),
+                ("network", "chain"),
+            ),
         ]
         for node in self.grid.members:
             steps.append(Step(f"{node.name}/namespaces", self._namespace_maker(node), ("network",)))

@@ -22,6 +22,7 @@ from typing import Any
 
 import psutil
 
+from devgrid import configs, layout
 from devgrid.control import ControlServer
 from devgrid.layout import GridLayout
 from devgrid.part import SIGNALS, Part
@@ -88,6 +89,7 @@ class Supervisor:
                     "nodes": self.plan.describe_nodes(),
                     "twins": self.plan.farm.twins,
                     "chain": self.grid.chain_url,
+                    "relay": None if self.grid.null else f"ws://{layout.RELAY_HOST}",
                     "parts": [part.describe() for part in self.plan.parts.values()],
                     "steps": [asdict(step) for step in self._steps.values()],
                 }
@@ -155,6 +157,11 @@ def _own_run_folder() -> None:
     subprocess.run(["mount", "-t", "tmpfs", "-o", "mode=755,size=64m", "run", "/run"], check=True, timeout=10)
     for folder in ("netns", "wireguard", "lock", "grid"):
         Path("/run", folder).mkdir()
+    hosts = Path("/etc/hosts")
+    ours = Path("/run/grid/hosts")
+    ours.write_text(configs.hosts(hosts.read_text() if hosts.exists() else ""))
+    if hosts.exists():
+        subprocess.run(["mount", "--bind", str(ours), str(hosts)], check=True, timeout=10)
 
 
 def main() -> int:

@@ -15,7 +15,7 @@ from rmb.pause import Pause
 log = structlog.get_logger("rmb.relay_link")
 
 PING_S: Final = 20.0
-"""Without traffic; as long again without an answer, and the connection counts as dead."""
+"""Between two pings; half as long without an answer, and the connection counts as dead."""
 CONNECT_S: Final = 10.0
 LARGEST: Final = 20 << 20
 RECONNECT_FIRST_S, RECONNECT_LONGEST_S = 0.5, 30.0
@@ -76,7 +76,7 @@ class RelayLink:
         base = self.url.rstrip("/")
         async with asyncio.timeout(CONNECT_S):
             socket = await http.ws_connect(
-                f"{base}/?{self._token()}", heartbeat=2 * PING_S, max_msg_size=LARGEST, autoping=True
+                f"{base}/?{self._token()}", heartbeat=PING_S, max_msg_size=LARGEST, autoping=True
             )
         async with socket:
             self._socket = socket

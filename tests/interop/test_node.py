@@ -1,0 +1,62 @@
+"""The unmodified Go NodeClient against a node of the development grid: every function, compared with our own client."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+from client.grid_client import GridClient
+from devgrid import layout
+from devgrid.launcher import Grid
+from tests.grid.conftest import User, grid, machine_before, user  # noqa: F401 - fixtures
+from tests.interop.building import build, folder_of
+from tfchain import key_file
+
+pytestmark = [pytest.mark.root, pytest.mark.toolchain, pytest.mark.timeout(1800)]
+
+NOT_FOUND = "function is not found"
+
+
+def test_go_node_client(grid: Grid, user: User) -> None:  # noqa: F811 - fixtures
+    folder = folder_of("go-node")
+    build(folder, "go", "build", "-o", "interop", ".")
+    seed = key_file.read(grid.layout.user_key).removeprefix("ed25519:")
+    twin = grid.status()["nodes"][0]["twin"]
+    shown = user.exec(
+        "client", str(folder / "interop"), f"ws://{layout.RELAY_HOST}", seed, grid.layout.chain_url, str(twin)
+    )
+    answers: dict[str, Any] = json.loads(shown.splitlines()[-1])
+    values = {name: one["value"] for name, one in answers.items() if not one["error"]}
+    errors = {name: one["error"] for name, one in answers.items() if one["error"]}
+
+    async def ours(client: GridClient) -> dict[str, Any]:
+        node = await client.node(1)
+        counters = await node.counters()
+        return {
+            "version": (await node.system_version()).zos,
+            "hypervisor": await node.system_hypervisor(),
+            "total": counters.total.mru,
+            "pools": [pool.size for pool in await node.pools()],
+            "ports": await node.network_list_wg_ports(),
+            "public ips": await node.network_list_public_ips(),
+            "ipv6": await node.has_public_ipv6(),
+            "deployments": len(await node.deployment_list()),
+        }
+
+    expected = user.run(ours)
+    assert values["version"]["zos"] == expected["version"]
+    assert values["hypervisor"] == expected["hypervisor"]
+    assert values["counters"]["total"]["mru"] == expected["total"]
+    assert [pool["size"] for pool in values["pools"]] == expected["pools"]
+    assert values["ports"] == expected["ports"]
+    assert (values["public ips"] or []) == expected["public ips"]
+    assert values["ipv6"] == expected["ipv6"]
+    assert values["deployments"] == expected["deployments"]
+    assert "zos" in values["interfaces"]
+    assert errors["public config"] == "no public configuration"
+    assert {name for name, text in errors.items() if text == NOT_FOUND} == {
+        "dmi", "gpus", "diagnostics", "exit device", "set exit device", "all interfaces",
+    }  # fmt: skip
+    assert {"get", "changes", "delete"} <= errors.keys()
