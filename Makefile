@@ -5,10 +5,10 @@ BIN    := $(VENV)/bin
 PYTEST := $(BIN)/python -m pytest
 export PYTHON
 
-ROOMS  := gridtypes tfchain rmb provisioners zosd client devgrid images oio
+ROOMS  := gridtypes tfchain rmb provisioners zosd client devgrid images oio dynamo
 LENIENT := $(if $(filter 0,$(shell id -u)),,--lenient)
 
-.PHONY: help setup demo test test-interop lint format proto bench lock $(addprefix test-,$(ROOMS) host grid)
+.PHONY: help setup demo test test-interop lint format proto bench bench-dynamo lock $(addprefix test-,$(ROOMS) host grid)
 
 help: ## show this list
 	@grep -hE '^[a-z%-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 16
@@ -36,7 +36,8 @@ lint: ## ruff, mypy --strict, import-linter
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
-	$(BIN)/lint-imports
+	cd dynamo/check && PYTHONPATH=$(CURDIR) $(abspath $(BIN))/lint-imports \
+		--config $(CURDIR)/pyproject.toml --cache-dir $(CURDIR)/.import_linter_cache
 
 format: ## let ruff format and fix
 	$(BIN)/ruff format .
@@ -48,6 +49,10 @@ proto: ## generate the code of the bus's envelope anew
 
 bench: setup ## measure, with ratios to a floor or a peer
 	@$(BIN)/python -m tests.bench
+
+bench-dynamo: ## load, memory and speed of the fleet's inventory
+	@$(PYTHON) devgrid/bootstrap.py --without-image $(LENIENT)
+	@$(BIN)/python -m tests.bench dynamo
 
 lock: ## resolve requirements.lock anew (needs uv)
 	uv pip compile --python $(PYTHON) --extra dev --universal --python-version 3.11.2 \

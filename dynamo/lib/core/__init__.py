@@ -1,0 +1,1 @@
+"""The inventory in memory, its store, and what programs of the fleet import."""

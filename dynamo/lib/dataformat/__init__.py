@@ -1,0 +1,1 @@
+"""Classes of the inventory: datasets, blocks, files, sites, partitions and their replicas."""
