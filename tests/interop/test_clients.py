@@ -74,6 +74,14 @@ def test_go_substrate_rpc_client(chain: ChainProcess) -> None:
 
 
 @pytest.mark.toolchain
+def test_tfchain_client_go(chain: ChainProcess) -> None:
+    folder = folder_of("go-tfchain")
+    build(folder, "go", "build", "-o", "interop", ".")
+    found = _live(chain, folder, "./interop")
+    _check(found, "gotfname", kept="green", together=[2, 3], events=2)
+
+
+@pytest.mark.toolchain
 def test_subxt(chain: ChainProcess) -> None:
     folder = folder_of("rust")
     build(folder, "cargo", "build", "--release", "--quiet")
