@@ -57,7 +57,7 @@ def test_old_state_is_forgotten_when_asked_for_and_says_so(tmp_path: Path) -> No
 
         for block in (oldest, head - 1, head):
             assert number_at(block) == "0x" + block.to_bytes(4, "little").hex()
-        with pytest.raises(RpcError, match="pruned|discarded") as refused:
+        with pytest.raises(RpcError, match=r"pruned|discarded") as refused:
             number_at(oldest - 1)
         assert refused.value.to_json()["code"] == -32000
         assert chain.store.block(1) is not None
