@@ -27,9 +27,9 @@ $(addprefix test-,$(ROOMS) host grid): test-%: ## run the tests of one room
 	@$(PYTHON) devgrid/bootstrap.py $(LENIENT)
 	@$(PYTEST) tests/$*
 
-test-interop: ## unmodified clients of others (Go, JavaScript, Rust) against our chain; needs their tool-chains
+test-interop: ## unmodified clients of others (Go, JavaScript, Rust) against our chain, relay and nodes; needs their tool-chains
 	@$(PYTHON) devgrid/bootstrap.py --without-image $(LENIENT)
-	@$(PYTEST) tests/interop
+	@$(PYTEST) tests/interop tests/grid/interop
 
 fuzz: ## search by coverage for bytes that break what reads those of strangers (a minute for each)
 	@$(PYTHON) devgrid/bootstrap.py --without-image $(LENIENT)

@@ -52,6 +52,12 @@ def up(
             "--null", help="Without root: nothing is really made. For writing clients, not for trust."
         ),
     ] = False,
+    exposed: Annotated[
+        bool,
+        typer.Option(
+            "--expose", help="Lead ports 80, 443 and 9944 of 127.0.0.1 into the grid while it is up."
+        ),
+    ] = False,
     name: NameOption = "dev",
     state: StateOption = DEFAULT_STATE,
     as_json: JsonOption = False,
@@ -64,7 +70,7 @@ def up(
     except ValueError as problem:
         _fail(str(problem), 2)
     try:
-        bring_up(grid, detach=detach, as_json=as_json)
+        bring_up(grid, detach=detach, exposed=exposed, as_json=as_json)
         status = grid.status()
     except GridError as problem:
         _fail(str(problem))
@@ -120,18 +126,19 @@ def down(
         print(json.dumps({"down": True, "purged": purge}))
 
 
-def bring_up(grid: Grid, *, detach: bool, as_json: bool = False) -> None:
+def bring_up(grid: Grid, *, detach: bool, exposed: bool = False, as_json: bool = False) -> None:
     """Bring a grid up with a progress bar and write the profile for `zos`.  Raises GridError."""
     if as_json:
         grid.up(
             lambda event: print(json.dumps({"step": event.step, "state": event.state}), flush=True),
             detach=detach,
+            expose_ports=exposed,
         )
     else:
         with _bar() as bar:
             task = bar.add_task("grid", total=None)
             view = _StartView(bar, task)
-            grid.up(view.note, detach=detach)
+            grid.up(view.note, detach=detach, expose_ports=exposed)
     write_profile(grid)
 
 
@@ -163,6 +170,13 @@ def show_status(answer: dict[str, Any]) -> None:
     out.print(table)
     twins = "  ".join(f"{who} {twin}" for who, twin in answer["twins"].items())
     out.print(f"twins  {twins}   chain  {answer['chain']}")
+    if front := answer.get("front"):
+        out.print(
+            f"front  {front['proxy']}  {front['graphql']}  {front['relay']}  CA  {front['ca']}",
+            soft_wrap=True,
+        )
+        if front["hosts"]:
+            out.print(f"for /etc/hosts:  {front['hosts']}", soft_wrap=True)
     troubled = [part for part in answer["parts"] if part["state"] != "running" or part["restarts"]]
     for part in troubled:
         last = f", last exit {part['last_exit']}" if part["last_exit"] is not None else ""

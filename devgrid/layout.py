@@ -34,6 +34,8 @@ CLIENT_NAMESPACE = "client"
 RELAY_HOST = "relay.devgrid"
 """Name of the grid's relay, which the grid's own `/etc/hosts` knows; the chain takes names without ports only."""
 RELAY_PORT = 80
+FRONT_PORT = 443
+"""TLS, for clients that know no other way."""
 
 CHAIN_PORT = 9944
 IMAGE_PORT = 8080
@@ -171,6 +173,11 @@ class GridLayout:
     @property
     def image_url(self) -> str:
         return f"http://{self.chain_host}:{IMAGE_PORT}"
+
+    @property
+    def front(self) -> Path:
+        """Folder of the front's authority and key."""
+        return self.folder / "front"
 
     @property
     def user_key(self) -> Path:

@@ -226,6 +226,14 @@ class Plan:
                 lambda: accepts(str(layout.LAN_GATEWAY.ip), layout.RELAY_PORT),
                 ("network", "chain"),
             ),
+            self._part(
+                "front",
+                "grid",
+                (sys.executable, "-m", "devgrid.front", *configs.front_arguments(self.grid)),
+                self.grid.logs / "front.log",
+                lambda: accepts(str(layout.LAN_GATEWAY.ip), layout.FRONT_PORT),
+                ("network", "chain", "relay"),
+            ),
         ]
         for node in self.grid.members:
             steps.append(Step(f"{node.name}/namespaces", self._namespace_maker(node), ("network",)))

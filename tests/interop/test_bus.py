@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from tests.interop.building import build, folder_of, live
+from tests.interop.building import go, live
 from tests.rmb.peer.relayed_node import node
 from tests.rmb.redis_server import redis_server
 from tests.rmb.relay.grid import RelayProcess, chain_with_twins, relay
@@ -42,8 +42,7 @@ def hub(tmp_path: Path, chain: ChainProcess) -> Iterator[RelayProcess]:
 
 
 async def test_go_sdk(tmp_path: Path, chain: ChainProcess, hub: RelayProcess) -> None:
-    folder = folder_of("go-rmb")
-    await asyncio.to_thread(build, folder, "go", "build", "-o", "interop", ".")
+    folder = await asyncio.to_thread(go, "go-rmb")
 
     def restart() -> None:
         hub.kill()

@@ -10,22 +10,26 @@ import pytest
 from client.grid_client import GridClient
 from devgrid import layout
 from devgrid.launcher import Grid
-from tests.grid.conftest import User, grid, machine_before, user  # noqa: F401 - fixtures
-from tests.interop.building import build, folder_of
+from tests.grid.conftest import User
+from tests.interop.building import confined, go
 from tfchain import key_file
 
-pytestmark = [pytest.mark.root, pytest.mark.toolchain, pytest.mark.timeout(1800)]
+pytestmark = [pytest.mark.root, pytest.mark.timeout(1800)]
 
 NOT_FOUND = "function is not found"
 
 
-def test_go_node_client(grid: Grid, user: User) -> None:  # noqa: F811 - fixtures
-    folder = folder_of("go-node")
-    build(folder, "go", "build", "-o", "interop", ".")
+def test_go_node_client(grid: Grid, user: User) -> None:
+    folder = go("go-node")
     seed = key_file.read(grid.layout.user_key).removeprefix("ed25519:")
     twin = grid.status()["nodes"][0]["twin"]
     shown = user.exec(
-        "client", str(folder / "interop"), f"ws://{layout.RELAY_HOST}", seed, grid.layout.chain_url, str(twin)
+        "client",
+        *confined(str(folder / "interop")),
+        f"ws://{layout.RELAY_HOST}",
+        seed,
+        grid.layout.chain_url,
+        str(twin),
     )
     answers: dict[str, Any] = json.loads(shown.splitlines()[-1])
     values = {name: one["value"] for name, one in answers.items() if not one["error"]}
