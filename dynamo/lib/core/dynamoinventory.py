@@ -57,6 +57,11 @@ class DynamoInventory(Repository):
         """Is there a store?"""
         return self._store is not None
 
+    @property
+    def store(self) -> InventoryStore | None:
+        """The store, if there is one."""
+        return self._store
+
     def init_store(self, module: str, config: dict[str, Any]) -> None:
         """Open a store.  Raises ConfigurationError, OperationalError."""
         self._store = InventoryStore.get_instance(module, config)

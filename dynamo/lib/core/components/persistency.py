@@ -75,12 +75,20 @@ class InventoryStore(ABC):
         """Give the connection back."""
 
     @abstractmethod
+    def release(self) -> None:
+        """Hold nothing that a fork of this process must not inherit; the next use takes it again."""
+
+    @abstractmethod
     def check_connection(self) -> bool:
         """Can the store be reached?"""
 
     @abstractmethod
     def new_handle(self, read_only: bool = True) -> InventoryStore:
         """The same store over a connection of its own, which another process may take over."""
+
+    @abstractmethod
+    def open_snapshot(self) -> InventoryStore:
+        """A handle of its own that reads everything as of now, however long it is used."""
 
     @abstractmethod
     def version(self) -> Version:

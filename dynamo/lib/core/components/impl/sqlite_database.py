@@ -17,20 +17,35 @@ BUSY_S = 30.0
 
 
 class SQLiteDatabase:
-    """A connection to a database file.  Commits are on the disk when they return."""
+    """A connection to a database file.  Commits are on the disk when they return.
+
+    The connection may be closed between transactions and comes back by itself: SQLite's locks do not survive a fork,
+    so a process that forks has to close first.
+    """
 
     def __init__(self, path: Path, read_only: bool = False) -> None:
         """Raises OperationalError when the file cannot be opened."""
         self.path = path
-        mode = "ro" if read_only else "rwc"
+        self._read_only = read_only
+        self._opened: sqlite3.Connection | None = None
         with self._errors():
-            self._connection = sqlite3.connect(
-                f"file:{quote(str(path))}?mode={mode}", uri=True, timeout=BUSY_S, isolation_level=None
-            )
-            self._connection.execute("PRAGMA foreign_keys = ON")
-            if not read_only:
-                self._connection.execute("PRAGMA journal_mode = WAL")
-                self._connection.execute("PRAGMA synchronous = FULL")
+            self._open()
+
+    def _open(self) -> sqlite3.Connection:
+        mode = "ro" if self._read_only else "rwc"
+        connection = sqlite3.connect(
+            f"file:{quote(str(self.path))}?mode={mode}", uri=True, timeout=BUSY_S, isolation_level=None
+        )
+        connection.execute("PRAGMA foreign_keys = ON")
+        if not self._read_only:
+            connection.execute("PRAGMA journal_mode = WAL")
+            connection.execute("PRAGMA synchronous = FULL")
+        self._opened = connection
+        return connection
+
+    @property
+    def _connection(self) -> sqlite3.Connection:
+        return self._opened or self._open()
 
     @contextmanager
     def _errors(self) -> Iterator[None]:
@@ -65,8 +80,10 @@ class SQLiteDatabase:
         self.execute("COMMIT")
 
     def rollback(self) -> None:
-        if self._connection.in_transaction:
+        if self._opened is not None and self._opened.in_transaction:
             self.execute("ROLLBACK")
 
     def close(self) -> None:
-        self._connection.close()
+        if self._opened is not None:
+            self._opened.close()
+            self._opened = None

@@ -29,5 +29,13 @@ class SQLiteInventoryStore(SQLInventoryStore):
             for statement in definitions(key="INTEGER PRIMARY KEY", int="INTEGER", flag="INTEGER", **_TEXTS):
                 self.database.execute(statement)
 
+    def release(self) -> None:
+        self.database.close()
+
     def new_handle(self, read_only: bool = True) -> SQLiteInventoryStore:
         return SQLiteInventoryStore({**self.config, "read_only": read_only})
+
+    def open_snapshot(self) -> SQLiteInventoryStore:
+        handle = self.new_handle()
+        handle.database.begin_snapshot()
+        return handle
