@@ -58,6 +58,7 @@ class SingleServer:
                     "manager": {"master": {"path": str(folder / "server.db")}},
                     "applications": {
                         "enabled": True,
+                        "sequence_round": 0.2,
                         "server": {
                             "workarea_base": str(self.work_base),
                             "certfile": str(host),

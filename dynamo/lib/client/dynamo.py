@@ -13,7 +13,8 @@ from typing import Annotated, Any
 import typer
 
 from dynamo.client.connection import Connection, default_certificate, server_address
-from dynamo.dataformat import OperationalError
+from dynamo.core.sequences.definition import filled_in, parse_definition
+from dynamo.dataformat import DynamoError, OperationalError
 
 app = typer.Typer(add_completion=True, pretty_exceptions_enable=False)
 
@@ -35,6 +36,10 @@ def dynamo(
     poll: Annotated[int | None, typer.Option("-p", "--poll", help="Show an application.")] = None,
     kill: Annotated[int | None, typer.Option("-x", "--kill", help="End an application.")] = None,
     listing: Annotated[bool, typer.Option("-l", "--list", help="Show the newest applications.")] = False,
+    add: Annotated[Path | None, typer.Option("-a", "--add-sequence", help="Add sequences of a file.")] = None,
+    start: Annotated[str | None, typer.Option("-q", "--start-sequence", help="Name, or ALL.")] = None,
+    stop: Annotated[str | None, typer.Option("-o", "--stop-sequence", help="Name, or ALL.")] = None,
+    remove: Annotated[str | None, typer.Option("-e", "--delete-sequence", help="Name.")] = None,
     cert: Annotated[str | None, typer.Option("-c", "--cert", help="Certificate.")] = None,
     key: Annotated[str | None, typer.Option("-k", "--key", help="Key of the certificate.")] = None,
     ca: Annotated[str | None, typer.Option("--ca", envvar="DYNAMO_CA", help="Who signs servers.")] = None,
@@ -53,6 +58,14 @@ def dynamo(
             elif listing:
                 for row in connection.ask("list"):
                     _show(row, as_json)
+            elif add is not None:
+                _show(connection.ask("add", **_sequences(add)), as_json)
+            elif remove is not None:
+                _show(connection.ask("remove", sequence=remove), as_json)
+            elif start is not None or stop is not None:
+                name = start if start is not None else stop
+                named = {} if name == "ALL" else {"sequence": name}
+                _show(connection.ask("stop" if start is None else "start", **named), as_json)
             elif cmd is None:
                 raise typer.Exit(_console(connection, work_dir))
             else:
@@ -64,7 +77,7 @@ def dynamo(
                     raise typer.Exit(_follow(connection, request, as_json))
         finally:
             connection.close()
-    except OperationalError as error:
+    except DynamoError as error:
         print(f"[failed] {error}", file=sys.stderr)
         raise typer.Exit(1) from None
 
@@ -85,6 +98,16 @@ def _request(cmd: str, title: str, level: int, timeout: int, work_dir: str | Non
         "exec": text,
     }
     return request if work_dir is None else {**request, "path": work_dir}
+
+
+def _sequences(file: Path) -> dict[str, Any]:
+    try:
+        text = filled_in(file.read_text())
+        paths = {title: path for title, (path, _) in parse_definition(text).applications.items()}
+        executables = {title: Path(path).read_text() for title, path in paths.items()}
+    except OSError as error:
+        raise OperationalError(f"{error.filename} cannot be read: {error.strerror}") from None
+    return {"definition": text, "executables": executables}
 
 
 def _show(answer: dict[str, Any], as_json: bool) -> None:

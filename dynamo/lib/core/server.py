@@ -17,6 +17,8 @@ from dynamo.core.master.applications import ApplicationQueue
 from dynamo.core.master.authorizations import Authorizations
 from dynamo.core.master.database import open_master
 from dynamo.core.master.users import Users
+from dynamo.core.sequences.register import SequenceRegister
+from dynamo.core.sequences.runner import SequenceRunner
 from dynamo.core.serverconfig import LoggingConfig, ServerConfig
 from dynamo.dataformat import ConfigurationError
 
@@ -74,11 +76,12 @@ class Server:
         door = applications.server
         if door is None:
             raise ConfigurationError("applications.enabled needs applications.server, where clients come in")
+        authorizations = Authorizations(self.master)
         scheduler = Scheduler(
             self.name,
             self.inventory,
             ApplicationQueue(self.master),
-            Authorizations(self.master),
+            authorizations,
             Users(self.master),
             Path(door.workarea_base),
             timeout=applications.timeout,
@@ -87,7 +90,11 @@ class Server:
             user=applications.user,
             poll=self._config.status_poll_interval,
         )
-        self.door = Door(door, scheduler)
+        sequences = SequenceRunner(
+            SequenceRegister(self.master, authorizations), scheduler, applications.sequence_round
+        )
+        self.door = Door(door, scheduler, sequences)
+        group.create_task(sequences.serve())
         group.create_task(scheduler.serve())
         group.create_task(self.door.serve(self.ready))
 

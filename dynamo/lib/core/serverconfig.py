@@ -67,6 +67,7 @@ class ApplicationsConfig(_Section):
     retain_records_for: int = Field(default=7, ge=1)
     max_procs: int = Field(default=8, ge=1, le=256)
     user: str | None = None
+    sequence_round: float = Field(default=10.0, gt=0, le=3600)
 
 
 class LoggingConfig(_Section):

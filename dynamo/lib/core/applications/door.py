@@ -22,6 +22,7 @@ from dynamo.core.dn import dn_of_subject
 from dynamo.core.master.applications import MAX_EXECUTABLE, Application, AuthLevel, Status
 from dynamo.core.master.authorizations import MAX_TITLE
 from dynamo.core.master.users import User
+from dynamo.core.sequences.runner import SequenceRunner
 from dynamo.core.serverconfig import DoorConfig
 from dynamo.dataformat import ConfigurationError, DynamoError, OperationalError
 
@@ -64,9 +65,10 @@ def server_context(config: DoorConfig) -> ssl.SSLContext:
 class Door:
     """Serves clients until cancelled."""
 
-    def __init__(self, config: DoorConfig, scheduler: Scheduler) -> None:
+    def __init__(self, config: DoorConfig, scheduler: Scheduler, sequences: SequenceRunner) -> None:
         self._config = config
         self._scheduler = scheduler
+        self._sequences = sequences
         self._host = socket.gethostname()
         self.port = 0
 
@@ -134,11 +136,36 @@ class Door:
                 return await self._submit(arguments, user, say)
             case "interact":
                 return await self._interact(arguments, reader, say)
+            case "add" | "remove" | "start" | "stop":
+                return self._sequence(name, arguments, user)
             case "list":
                 _exactly(arguments, set())
                 return [app.public() for app in self._scheduler.queue.newest()]
             case _:
                 raise Refused(f"Unknown command {name[:40]!r}")
+
+    def _sequence(self, command: str, arguments: dict[str, Any], user: User) -> Any:
+        register = self._sequences.register
+        if command == "add":
+            _exactly(arguments, {"definition", "executables"})
+            texts = arguments["executables"]
+            if not isinstance(texts, dict) or not all(isinstance(text, str) for text in texts.values()):
+                raise Refused("executables is no object of texts by title")
+            return {"sequence": register.add(_text(arguments, "definition", 1 << 20), texts, user.id)}
+        _exactly(arguments, {"sequence"} if command == "remove" else set(), {"sequence"})
+        name = arguments.get("sequence")
+        if name is not None and not isinstance(name, str):
+            raise Refused("sequence is no name")
+        if command == "start":
+            return {"sequences": register.start(name, user.id)}
+        if command == "stop":
+            ended = register.stop(name, user.id)
+        else:
+            assert name is not None, "checked above"
+            ended = [register.remove(name, user.id)]
+        for found in ended:
+            self._sequences.kill_step(found)
+        return {"sequences": [found.name for found in ended]}
 
     def _known(self, arguments: dict[str, Any]) -> Application:
         _exactly(arguments, {"appid"})

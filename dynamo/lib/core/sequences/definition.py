@@ -109,6 +109,20 @@ def parse_definition(text: str, environment: Mapping[str, str] = os.environ) -> 
     return definition
 
 
+def filled_in(text: str, environment: Mapping[str, str] = os.environ) -> str:
+    """The text with variables replaced where a definition may have them, so that it can be read elsewhere.
+
+    Raises ConfigurationError for a variable that is not set.
+    """
+    lines = []
+    for number, line in enumerate(text.splitlines(), 1):
+        try:
+            lines.append(line if line.strip().startswith("#") else _filled(line, environment))
+        except ValueError as error:
+            raise ConfigurationError(f"Line {number}: {error}") from None
+    return "\n".join(lines) + "\n"
+
+
 def _step(line: str, definition: Definition, environment: Mapping[str, str]) -> Step:
     if line == "TERMINATE":
         return Terminate()
