@@ -33,8 +33,9 @@ def wait_for(condition: Any, what: str, limit: float = LIMIT_S) -> Any:
 class SingleServer:
     """A `dynamod` in a folder, users `admin` (may do everything), `guest` (may look), and a stranger."""
 
-    def __init__(self, folder: Path, **applications: Any) -> None:
+    def __init__(self, folder: Path, modules: Path | None = None, **applications: Any) -> None:
         self.folder = folder
+        self.modules = modules or folder / "no-modules"
         self.work_base = folder / "work"
         self.config = folder / "server_config.json"
         self._port_file = folder / "port"
@@ -67,6 +68,14 @@ class SingleServer:
                             "port": 0,
                         },
                         **applications,
+                    },
+                    "web": {
+                        "http_port": 0,
+                        "https_port": 0,
+                        "certfile": str(host),
+                        "keyfile": str(host),
+                        "capath": str(self.ca),
+                        "module_folders": [] if modules is None else [str(modules)],
                     },
                     "status_poll_interval": 0.2,
                     "logging": {"path": str(folder / "log")},
@@ -129,7 +138,11 @@ class SingleServer:
 
     @property
     def port(self) -> int:
-        return int(self._port_file.read_text())
+        return self.ports["applications"]
+
+    @property
+    def ports(self) -> dict[str, int]:
+        return dict(json.loads(self._port_file.read_text()))
 
     @property
     def pid(self) -> int:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import json
 import logging
 import signal
 import socket
@@ -21,6 +22,7 @@ from dynamo.core.sequences.register import SequenceRegister
 from dynamo.core.sequences.runner import SequenceRunner
 from dynamo.core.serverconfig import LoggingConfig, ServerConfig
 from dynamo.dataformat import ConfigurationError
+from dynamo.web.listener import Listener
 
 LOG = logging.getLogger(__name__)
 
@@ -52,6 +54,7 @@ class Server:
         self.inventory = DynamoInventory(config.inventory.model_dump(exclude_none=True))
         self.master = open_master(Path(config.manager.master.path))
         self.door: Door | None = None
+        self.listener: Listener | None = None
         self.ready = asyncio.Event()
 
     async def run(self) -> None:
@@ -96,11 +99,20 @@ class Server:
         self.door = Door(door, scheduler, sequences)
         group.create_task(sequences.serve())
         group.create_task(scheduler.serve())
-        group.create_task(self.door.serve(self.ready))
+        group.create_task(self._serve_all(self.door, scheduler, Path(door.workarea_base) / "web"))
+
+    async def _serve_all(self, door: Door, scheduler: Scheduler, scratch: Path) -> None:
+        async with asyncio.TaskGroup() as group:
+            if self._config.web.enabled:
+                self.listener = Listener(self._config.web, scheduler, scratch)
+                started = asyncio.Event()
+                group.create_task(self.listener.serve(started))
+                await started.wait()
+            group.create_task(door.serve(self.ready))
 
 
 async def serve(config: ServerConfig, port_file: Path | None = None) -> None:
-    """Run a server until SIGTERM, SIGINT or SIGHUP.  `port_file` gets the port once clients are served."""
+    """Run a server until SIGTERM, SIGINT or SIGHUP.  `port_file` gets all ports in JSON once clients are served."""
     server = Server(config)
     running = asyncio.create_task(server.run())
     loop = asyncio.get_running_loop()
@@ -111,7 +123,8 @@ async def serve(config: ServerConfig, port_file: Path | None = None) -> None:
         await asyncio.wait({running, waiting}, return_when=asyncio.FIRST_COMPLETED)
         waiting.cancel()
         if server.door is not None and not running.done():
-            port_file.write_text(str(server.door.port))
+            ports = {"applications": server.door.port, **(server.listener.ports if server.listener else {})}
+            port_file.write_text(json.dumps(ports))
     try:
         await running
     except asyncio.CancelledError:

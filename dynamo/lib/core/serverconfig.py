@@ -70,6 +70,22 @@ class ApplicationsConfig(_Section):
     sequence_round: float = Field(default=10.0, gt=0, le=3600)
 
 
+class WebConfig(_Section):
+    """Pages and data over HTTP.  A port that is missing is not listened on; 0 takes a free one."""
+
+    enabled: bool = True
+    host: str = "localhost"
+    http_port: int | None = Field(default=None, ge=0, le=65535)
+    https_port: int | None = Field(default=None, ge=0, le=65535)
+    certfile: str | None = None
+    keyfile: str | None = None
+    capath: str | None = None
+    contents_path: str | None = None
+    modules_config_path: str | None = None
+    module_folders: tuple[str, ...] = ()
+    max_procs: int = Field(default=10, ge=1, le=256)
+
+
 class LoggingConfig(_Section):
     """How much is logged, and where: a folder, or stderr without one."""
 
@@ -83,6 +99,7 @@ class ServerConfig(_Section):
     inventory: InventoryConfig = InventoryConfig()
     manager: ManagerConfig
     applications: ApplicationsConfig = ApplicationsConfig(enabled=False)
+    web: WebConfig = WebConfig(enabled=False)
     status_poll_interval: float = Field(default=1.0, gt=0, le=60)
     logging: LoggingConfig = LoggingConfig()
 

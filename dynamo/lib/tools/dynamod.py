@@ -21,7 +21,7 @@ app = typer.Typer(add_completion=True, pretty_exceptions_enable=False)
 def dynamod(
     config: Annotated[str | None, typer.Option(help="Configuration; default: DYNAMO_SERVER_CONFIG.")] = None,
     port_file: Annotated[
-        Path | None, typer.Option(help="Write the port of the application server here once it listens.")
+        Path | None, typer.Option(help="Write all ports here, in JSON, once they are open.")
     ] = None,
 ) -> None:
     """Serve the inventory until SIGTERM."""

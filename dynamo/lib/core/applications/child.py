@@ -58,7 +58,7 @@ def run_child(
     """Be the child: never returns.  `store` is the server's, which the child opens once more for itself."""
     exit_code = EXIT_FAILED
     try:
-        _leave_the_server(channel, task.work_area, stdin)
+        leave_the_server(channel, task.work_area, stdin)
         proxy = inventory.create_proxy(None if store is None else store.open_snapshot())
         channel.sendall(READY)
         confine(task.work_area, task.user, with_network=task.auth_level is not AuthLevel.NOAUTH)
@@ -75,7 +75,8 @@ def run_child(
             os._exit(exit_code)
 
 
-def _leave_the_server(channel: socket.socket, work_area: Path, stdin: int | None) -> None:
+def leave_the_server(channel: socket.socket, work_area: Path, stdin: int | None) -> None:
+    """Become a process of its own after a fork: output goes to the work area, only `channel` stays open."""
     os.setsid()
     signal.set_wakeup_fd(-1)
     for caught in (signal.SIGHUP, signal.SIGCHLD, signal.SIGPIPE):

@@ -9,6 +9,7 @@ import secrets
 import shutil
 import time
 from pathlib import Path
+from typing import Any
 
 from dynamo.core.applications.child import Task
 from dynamo.core.applications.job import Ending, Job, Outcome
@@ -18,7 +19,8 @@ from dynamo.core.dynamoinventory import DynamoInventory
 from dynamo.core.master.applications import Application, ApplicationQueue, AuthLevel, Status
 from dynamo.core.master.authorizations import Authorizations
 from dynamo.core.master.users import Users
-from dynamo.dataformat import DynamoError, OperationalError
+from dynamo.core.objectrepository import Action
+from dynamo.dataformat import DynamoError
 
 LOG = logging.getLogger(__name__)
 
@@ -166,18 +168,35 @@ class Scheduler:
         return (Status.DONE if outcome.exit_code == 0 else Status.FAILED), outcome.exit_code
 
     async def _apply(self, app: Application, outcome: Outcome) -> None:
+        try:
+            await self.apply_batch(outcome.commands)
+        except DynamoError as error:
+            outcome.exit_code, outcome.reason = 1, f"Nothing was changed: {error}"
+            return
+        LOG.info("Application %d (%s) changed %d objects", app.id, app.title, len(outcome.commands))
+
+    async def apply_batch(self, commands: list[tuple[Action, dict[str, Any]]]) -> None:
+        """Apply changes, all or nothing.  Raises BatchRefused, OperationalError."""
         async with self.image:
             try:
                 store = self.inventory.store
                 version = None if store is None else store.version()
                 after = None if version is None else Version(version.epoch, version.sequence + 1)
-                self.inventory.apply(outcome.commands, after)
-            except (DynamoError, OperationalError) as error:
-                outcome.exit_code, outcome.reason = 1, f"Nothing was changed: {error}"
-                return
+                self.inventory.apply(commands, after)
             finally:
                 freeze_image()
-        LOG.info("Application %d (%s) changed %d objects", app.id, app.title, len(outcome.commands))
+
+    def take_write_slot(self) -> bool:
+        """Be the one that writes; False when somebody else is."""
+        if self._writing:
+            return False
+        self._writing = True
+        return True
+
+    def give_write_slot(self) -> None:
+        """Let others write."""
+        self._writing = False
+        self._wake.set()
 
     def forget_old(self) -> None:
         """Drop records and work areas of applications that ended long ago."""
