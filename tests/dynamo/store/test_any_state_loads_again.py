@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 from dynamo.core.components.persistency import Version
-from dynamo.core.inventory import BatchRefused, DynamoInventory
+from dynamo.core.inventory import BatchRefused
 from dynamo.dataformat import (
     Block,
     BlockReplica,
@@ -26,23 +26,7 @@ from dynamo.dataformat.repository import Repository
 
 from tests.dynamo.operations import PARTITIONS, operations
 from tests.dynamo.snapshot import snapshot
-
-
-def _open(folder: Path) -> DynamoInventory:
-    definitions = folder / "partitions.txt"
-    if not definitions.exists():
-        definitions.write_text(PARTITIONS)
-    inventory = DynamoInventory(
-        {
-            "persistency": {
-                "module": "sqlitestore:SQLiteInventoryStore",
-                "config": {"path": str(folder / "store.db")},
-            },
-            "partition_def_path": str(definitions),
-        }
-    )
-    inventory.load()
-    return inventory
+from tests.dynamo.store.conftest import Opener
 
 
 def _assert_membership_is_recomputed(inventory: Repository) -> None:
@@ -51,12 +35,14 @@ def _assert_membership_is_recomputed(inventory: Repository) -> None:
     assert snapshot(inventory) == kept
 
 
-def test_w1_w3_w4_w9_random_changes_leave_no_trace_when_refused_and_load_again(tmp_path: Path) -> None:
-    server = _open(tmp_path)
+def test_w1_w3_w4_w9_random_changes_leave_no_trace_when_refused_and_load_again(
+    tmp_path: Path, opened: Opener
+) -> None:
+    server = opened(tmp_path)
     accepted = refused = 0
     for round_number in range(40):
         # Most of a round is tried in memory first: only what fits goes to the server, as one batch.
-        image = _open(tmp_path)
+        image = opened(tmp_path)
         proxy = image.create_proxy()
         for action, value in operations(round_number, 60):
             before = snapshot(proxy)
@@ -73,7 +59,7 @@ def test_w1_w3_w4_w9_random_changes_leave_no_trace_when_refused_and_load_again(t
         server.apply([(command.action, command.obj) for command in proxy.commands])
         assert snapshot(server) == snapshot(proxy), round_number
         _assert_membership_is_recomputed(server)
-        again = _open(tmp_path)
+        again = opened(tmp_path)
         assert snapshot(again) == snapshot(server), round_number
         for inventory in (image, again):
             inventory.close()
@@ -82,8 +68,8 @@ def test_w1_w3_w4_w9_random_changes_leave_no_trace_when_refused_and_load_again(t
     assert refused > 100
 
 
-def test_a_batch_is_applied_as_a_whole_or_not_at_all(tmp_path: Path) -> None:
-    server = _open(tmp_path)
+def test_a_batch_is_applied_as_a_whole_or_not_at_all(tmp_path: Path, opened: Opener) -> None:
+    server = opened(tmp_path)
     server.update(Dataset("/A/1"))
     before = snapshot(server)
     good: Any = ("update", wire.encode(Dataset("/A/2")))
@@ -91,13 +77,13 @@ def test_a_batch_is_applied_as_a_whole_or_not_at_all(tmp_path: Path) -> None:
     with pytest.raises(BatchRefused, match="Command 2 of 3 was refused: Unknown site nowhere"):
         server.apply([good, bad, good])
     assert snapshot(server) == before
-    assert snapshot(_open(tmp_path)) == before
+    assert snapshot(opened(tmp_path)) == before
     server.apply([good])
-    assert "/A/2" in _open(tmp_path).datasets
+    assert "/A/2" in opened(tmp_path).datasets
 
 
-def test_w7_programs_cannot_make_or_delete_partitions(tmp_path: Path) -> None:
-    proxy = _open(tmp_path).create_proxy()
+def test_w7_programs_cannot_make_or_delete_partitions(tmp_path: Path, opened: Opener) -> None:
+    proxy = opened(tmp_path).create_proxy()
     with pytest.raises(ObjectError, match="definition file"):
         proxy.update(Partition("New"))
     with pytest.raises(ObjectError, match="definition file"):
@@ -105,26 +91,28 @@ def test_w7_programs_cannot_make_or_delete_partitions(tmp_path: Path) -> None:
     assert proxy.commands == []
 
 
-def test_a_partition_that_is_no_longer_defined_is_kept_empty(tmp_path: Path) -> None:
-    server = _open(tmp_path)
+def test_a_partition_that_is_no_longer_defined_is_kept_empty(tmp_path: Path, opened: Opener) -> None:
+    server = opened(tmp_path)
     server.update(Site("S"))
     server.update(SitePartition("S", "Tape", 5))
     server.close()
     (tmp_path / "partitions.txt").write_text("Default: dataset.name == *\n")
-    again = _open(tmp_path)
+    again = opened(tmp_path)
     share = again.sites["S"].partitions[again.partitions["Tape"]]
     assert share.quota == 5
     assert share.replicas == {}
 
 
-def test_w8_proxy_small_quota_and_group_of_a_replica_that_does_not_grow_survive(tmp_path: Path) -> None:
-    server = _open(tmp_path)
+def test_w8_proxy_small_quota_and_group_of_a_replica_that_does_not_grow_survive(
+    tmp_path: Path, opened: Opener
+) -> None:
+    server = opened(tmp_path)
     server.update(Group("g"))
     server.update(Site("S", x509proxy="/proxies/p"))
     server.update(SitePartition("S", "Default", 1500))
     server.update(Dataset("/A/1", software_version=("CMSSW", 9, (4, 1))))
     server.update(DatasetReplica("/A/1", "S", False, "g"))
-    again = _open(tmp_path)
+    again = opened(tmp_path)
     assert again.sites["S"].x509proxy == "/proxies/p"
     assert again.sites["S"].partitions[again.partitions["Default"]].quota == 1500
     replica = again.datasets["/A/1"].find_replica("S")
@@ -133,8 +121,8 @@ def test_w8_proxy_small_quota_and_group_of_a_replica_that_does_not_grow_survive(
     assert again.datasets["/A/1"].software_version == ("CMSSW", 9, (4, 1))
 
 
-def test_files_are_read_from_the_store_when_they_are_asked_for(tmp_path: Path) -> None:
-    server = _open(tmp_path)
+def test_files_are_read_from_the_store_when_they_are_asked_for(tmp_path: Path, opened: Opener) -> None:
+    server = opened(tmp_path)
     server.update(Site("S"))
     server.update(Dataset("/A/1"))
     server.update(Block("b", "/A/1", size=30, num_files=2))
@@ -142,7 +130,7 @@ def test_files_are_read_from_the_store_when_they_are_asked_for(tmp_path: Path) -
     for number in (1, 2):
         server.update(File(f"/f{number}", "/A/1#b", 10 * number))
     server.update(BlockReplica("/A/1#b", "S", None, size=10, file_ids=["/f1"]))
-    proxy = _open(tmp_path).create_proxy()
+    proxy = opened(tmp_path).create_proxy()
     block = proxy.datasets["/A/1"].find_block("b", must_find=True)
     assert block is not None
     assert {file.lfn for file in block.files} == {"/f1", "/f2"}
@@ -159,8 +147,8 @@ def test_files_are_read_from_the_store_when_they_are_asked_for(tmp_path: Path) -
     assert proxy.find_file("/f2") is None
 
 
-def test_a_file_has_one_block_in_the_whole_store(tmp_path: Path) -> None:
-    server = _open(tmp_path)
+def test_a_file_has_one_block_in_the_whole_store(tmp_path: Path, opened: Opener) -> None:
+    server = opened(tmp_path)
     server.update(Dataset("/A/1"))
     for name in ("b", "c"):
         server.update(Block(name, "/A/1"))
@@ -169,11 +157,11 @@ def test_a_file_has_one_block_in_the_whole_store(tmp_path: Path) -> None:
         server.update(File("/f", "/A/1#c"))
 
 
-def test_a_store_is_cloned_with_its_version_and_takes_a_whole_image(tmp_path: Path) -> None:
+def test_a_store_is_cloned_with_its_version_and_takes_a_whole_image(tmp_path: Path, opened: Opener) -> None:
     first, second, third = (tmp_path / name for name in ("one", "two", "three"))
     for folder in (first, second, third):
         folder.mkdir()
-    server = _open(first)
+    server = opened(first)
     proxy = server.create_proxy()
     for action, value in operations(3, 150):
         try:
@@ -181,23 +169,21 @@ def test_a_store_is_cloned_with_its_version_and_takes_a_whole_image(tmp_path: Pa
             proxy.update(obj) if action == "update" else proxy.delete(obj)
         except DynamoError:
             continue
-    original = _open(first)
+    original = opened(first)
     original.apply([(command.action, command.obj) for command in proxy.commands], Version(3, 8))
-    clone = _open(second)
-    clone.clone_store(
-        "sqlitestore:SQLiteInventoryStore", {"path": str(first / "store.db"), "read_only": True}
-    )
+    clone = opened(second)
+    clone.clone_store(**opened.persistency(first))
     clone.load()
     assert snapshot(clone) == snapshot(original)
     assert clone.store_version() == (3, 8)
     (third / "partitions.txt").write_text(PARTITIONS)
-    original.init_store("sqlitestore:SQLiteInventoryStore", {"path": str(third / "store.db")})
+    original.init_store(**opened.persistency(third))
     original.flush_to_store()
-    assert snapshot(_open(third)) == snapshot(original)
+    assert snapshot(opened(third)) == snapshot(original)
 
 
-def test_patterns_choose_what_is_loaded(tmp_path: Path) -> None:
-    server = _open(tmp_path)
+def test_patterns_choose_what_is_loaded(tmp_path: Path, opened: Opener) -> None:
+    server = opened(tmp_path)
     server.update(Site("S1"))
     server.update(Site("S2"))
     server.update(Dataset("/A/1"))
