@@ -38,6 +38,7 @@ DEBIAN_PACKAGES = (
     "iputils-arping",
     "iputils-ping",
     "kmod",
+    "mariadb-server",
     "mtools",
     "nftables",
     "procps",
