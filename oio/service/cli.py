@@ -17,6 +17,7 @@ from rich.table import Table
 
 from oio.service import supervisor
 from oio.service.deployment import Deployment, initial_mapping
+from oio.service.lease.sqlite import make_lease_file
 
 app = typer.Typer(no_args_is_help=True, help="Run a metadata directory on this machine.")
 console = Console(stderr=True)
@@ -56,6 +57,7 @@ def up(
         except ValueError as error:
             raise _fail(str(error)) from error
         deployment.save()
+    make_lease_file(deployment.lease_file)
     names = deployment.names()
     try:
         with Progress(console=console, transient=True) as progress:

@@ -46,6 +46,11 @@ class Deployment:
         values = {key: value for key, value in asdict(self).items() if key != "root"}
         (self.root / "deployment.json").write_text(json.dumps(values, indent=2) + "\n")
 
+    @property
+    def lease_file(self) -> Path:
+        """File of the leases."""
+        return self.root / "leases.sqlite"
+
     def names(self) -> list[str]:
         """All services, in the order in which they are started."""
         metas = [f"{kind}-{number}" for kind in ("meta0", "meta1", "meta2") for number in self.numbers()]

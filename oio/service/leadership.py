@@ -22,6 +22,9 @@ LOOK_AGAIN: Final = 0.25
 HOLD_OFF: Final = 0.5
 """Seconds for which a peer that was told to leave lets others go first."""
 
+MAX_REMEMBERED: Final = 4096
+"""Peer sets of which is remembered who leads them, or that they were left."""
+
 
 class Leadership:
     """Leases of one service address. `ttl` is in seconds."""
@@ -31,6 +34,7 @@ class Leadership:
         self.holder = holder
         self.address = address_of(holder)
         self.ttl = ttl
+        self.floor = 0
         self._held: dict[str, Lease] = {}
         self._others: dict[str, tuple[Lease, float]] = {}
         self._left: dict[str, float] = {}
@@ -51,7 +55,7 @@ class Leadership:
             mine = self._held.get(key)
             if mine is not None and self.valid(mine):
                 return mine
-            lease = await self.store.acquire(key, self.holder, self.ttl)
+            lease = await self.store.acquire(key, self.holder, self.ttl, self.floor)
             if lease.holder == self.holder:
                 renewed = await self.store.renew(lease, self.ttl)
                 if renewed is not None:
@@ -59,7 +63,7 @@ class Leadership:
             else:
                 self._held.pop(key, None)
                 self._others[key] = (lease, clock() + LOOK_AGAIN)
-                if len(self._others) > 4096:
+                if len(self._others) > MAX_REMEMBERED:
                     self._others.pop(next(iter(self._others)))
         return lease
 
@@ -77,6 +81,10 @@ class Leadership:
         held = self._held.get(key)
         return held is not None and self.valid(held)
 
+    def raise_floor(self, token: int) -> None:
+        """Ask for tokens above this one from now on: a peer has promised it to somebody."""
+        self.floor = max(self.floor, token)
+
     async def leave(self, key: str) -> None:
         """Give a lease up, if it is held, and let others go first for a moment."""
         self._others.pop(key, None)
@@ -84,6 +92,8 @@ class Leadership:
         if lease is None:
             return
         self._left[key] = clock() + HOLD_OFF
+        if len(self._left) > MAX_REMEMBERED:
+            self._left.pop(next(iter(self._left)))
         await self.store.release(lease)
 
     async def run(self) -> None:

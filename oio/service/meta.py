@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
+import logging
 import os
 import signal
 import uuid
@@ -14,20 +16,29 @@ import apsw
 
 from oio.service import status, versions, wire
 from oio.service.base import Base
+from oio.service.copy import CANTOPEN
 from oio.service.election import State
 from oio.service.leadership import Leadership
 from oio.service.lease import LeaseStore
 from oio.service.naming import BaseName, is_service_id
-from oio.service.replicated import Node, ReplicatedBase
+from oio.service.node import Node
+from oio.service.replicated import ReplicatedBase
 from oio.service.repository import Repository
 from oio.service.rpc import Arguments, RpcClient, RpcServer
 from oio.service.settings import Settings
 from oio.service.status import ServiceError
+from oio.service.succession import NeverFounded
 from oio.service.verbs import meta0, meta1, meta2, properties
 from oio.service.verbs.meta1 import Policy, Service
 
+log = logging.getLogger(__name__)
+
 T = TypeVar("T")
 DEFAULT_TTL = 3.0
+MAX_BASES = 65536
+"""Bases whose elections are remembered; the idle one unused for longest is forgotten first."""
+FOUNDED_AT_ONCE = "meta1"
+"""Bases of this type are made when they are first asked for, because the mapping of prefixes says who holds them."""
 
 
 class MetaService:
@@ -58,6 +69,7 @@ class MetaService:
             address, self.namespace, Repository(self.volume, self.namespace), leadership, RpcClient()
         )
         self._node.spawn(leadership.run())
+        self._node.spawn(self._attend())
         return address
 
     async def stop(self) -> None:
@@ -67,6 +79,16 @@ class MetaService:
             await self._node.stop()
             await self._node.rpc.close()
         await self._leases.close()
+
+    async def _attend(self) -> None:
+        """Again and again bring up the peers of own bases that are behind, until the service stops."""
+        while True:
+            await asyncio.sleep(self._ttl / 2)
+            for base in list(self._bases.values()):
+                try:
+                    await base.bring_up_lagging()
+                except ServiceError as error:
+                    log.warning("%s: peers are not brought up: %s", base.name.name, error)
 
     @property
     def node(self) -> Node:
@@ -79,45 +101,40 @@ class MetaService:
         name = wire.base_name(args)
         if name.type != self.type:
             raise ServiceError(status.TYPE_NOT_MANAGED, f"this is a {self.type} service, not a {name.type}")
-        base = self._bases.get(name)
-        if base is None:
-            base = self._bases[name] = ReplicatedBase(name, self.node)
+        base = self._bases.pop(name, None) or ReplicatedBase(name, self.node)
+        self._bases[name] = base
+        if len(self._bases) > MAX_BASES:
+            idle = next((name for name, old in self._bases.items() if old.idle), None)
+            if idle is not None:
+                del self._bases[idle]
         return base
 
     async def _read(self, args: Arguments, act: Callable[[apsw.Connection], T]) -> T:
-        return await self._base(args).read(act, args.texts("peers"), args.flag("stale"))
+        base, found = self._base(args), self.type == FOUNDED_AT_ONCE
+        return await base.read(act, args.texts("peers"), args.flag("stale"), found)
 
     async def _write(self, args: Arguments, act: Callable[[apsw.Connection], T]) -> T:
-        return await self._base(args).write(act, args.texts("peers"), found=self.type != "meta2")
+        return await self._base(args).write(act, args.texts("peers"), found=self.type == FOUNDED_AT_ONCE)
 
     # -- between peers
 
     async def verb_peer_promise(self, args: Arguments) -> Any:
-        return await self._base(args).promise(args.number("token"), args.text("caller"))
+        return await self._base(args).copy.promise(args.number("token"), args.text("caller"))
 
     async def verb_peer_prepare(self, args: Arguments) -> Any:
         return await self._base(args).prepare(wire.unpack_prepare(args))
 
     async def verb_peer_entries(self, args: Arguments) -> Any:
-        return await self._base(args).entries(args.number("first"), args.number("last"))
+        return await self._base(args).copy.entries(args.number("first"), args.number("last"))
 
     async def verb_peer_install(self, args: Arguments) -> Any:
-        return await self._base(args).install(args.data("data"), args.number("token"))
+        return await self._base(args).copy.install(args.data("data"), args.number("token"))
 
     async def verb_peer_found(self, args: Arguments) -> None:
-        await self._base(args).found(frozenset(args.texts("peers")))
+        await self._base(args).copy.found(frozenset(args.texts("peers")))
 
     async def verb_peer_dump(self, args: Arguments) -> Any:
-        base = self._base(args)
-
-        def act(repository: Repository) -> dict[str, Any]:
-            try:
-                data = repository.dump(base.name)
-                return {"data": data, "facts": wire.pack_facts(repository.open(base.name).facts())}
-            except FileNotFoundError as error:
-                raise ServiceError(status.BASE_NOT_FOUND, CANTOPEN) from error
-
-        return await base.on_repository(act)
+        return await self._base(args).copy.dump(with_tail=True)
 
     # -- elections and files
 
@@ -129,13 +146,13 @@ class MetaService:
         return ""
 
     async def verb_base_status(self, args: Arguments) -> str:
-        await self._base(args).status(args.texts("peers"))
+        await self._base(args).status(args.texts("peers"), self.type == FOUNDED_AT_ONCE)
         return ""
 
     async def verb_base_has(self, args: Arguments) -> str:
         base = self._base(args)
-        await base.on_base(lambda opened: opened.facts())
-        return str(base.volume_path())
+        await base.copy.on_base(lambda opened: opened.facts())
+        return str(base.copy.volume_path())
 
     async def verb_base_leave(self, args: Arguments) -> str:
         await self._base(args).leave()
@@ -148,7 +165,7 @@ class MetaService:
         except ServiceError as error:
             if error.status != status.REDIRECT:
                 raise
-            await base.pull(error.message)
+            await base.copy.pull(error.message)
             return ""
         raise ServiceError(status.NOT_SLAVE, "not SLAVE")
 
@@ -161,18 +178,18 @@ class MetaService:
         base = self._base(args)
         suffix = args.text("suffix", "")
         if args.flag("local"):
-            await base.copy_here(suffix)
+            await base.copy.copy_here(suffix)
             return
-        if await base.is_master():
+        if base.is_master():
             raise ServiceError(status.IS_MASTER, "Restore operation is not allowed on the master service")
-        await base.pull(args.text("from"), suffix)
+        await base.copy.pull(args.text("from"), suffix)
 
     async def verb_base_debug(self, args: Arguments) -> Any:
         base = self._base(args)
         with contextlib.suppress(ServiceError):
             await base.status(args.texts("peers"))
         key = base.name.election_key
-        is_master = await base.is_master()
+        is_master = base.is_master()
         peers = sorted(set(args.texts("peers")) - {self.node.address})
         return {
             "local": {
@@ -202,12 +219,12 @@ class MetaService:
         base = self._base(args)
         if not args.flag("local"):
             await self._write(args, properties.note_vacuum)
-        await base.on_base(lambda opened: opened.vacuum())
+        await base.copy.on_base(lambda opened: opened.vacuum())
 
     async def verb_base_get_properties(self, args: Arguments) -> Any:
         base = self._base(args)
         stored = await self._read(args, properties.rows)
-        statistics = await base.on_base(lambda opened: opened.statistics())
+        statistics = await base.copy.on_base(lambda opened: opened.statistics())
         user, system = properties.split(stored)
         return {"properties": user, "system": {**system, **statistics}}
 
@@ -221,7 +238,7 @@ class MetaService:
             system["sys.peers"] = ",".join(sorted(peers))
         base = self._base(args)
         await base.write(
-            lambda db: properties.change(db, user, system), args.texts("peers"), peers, self.type != "meta2"
+            lambda db: properties.change(db, user, system), args.texts("peers"), peers, found=False
         )
 
     async def verb_base_del_properties(self, args: Arguments) -> None:
@@ -232,16 +249,19 @@ class MetaService:
         def act(opened: Base) -> dict[str, Any]:
             return {"versions": versions.parse(opened.admin()), "facts": wire.pack_facts(opened.facts())}
 
-        return await self._base(args).on_base(act)
+        return await self._base(args).copy.on_base(act)
 
     # -- meta0
 
     async def verb_meta0_list(self, args: Arguments) -> Any:
-        return await self._read(args, meta0.runs)
+        try:
+            return await self._read(args, meta0.runs)
+        except NeverFounded:
+            return []
 
     async def verb_meta0_force(self, args: Arguments) -> None:
         mapping = args.raw("mapping")
-        await self._write(args, lambda db: meta0.force(db, mapping))
+        await self._base(args).write(lambda db: meta0.force(db, mapping), args.texts("peers"))
 
     # -- meta1
 
@@ -364,7 +384,7 @@ class MetaService:
         for base in list(self._bases.values()):
             if left >= limit:
                 break
-            if await base.is_master():
+            if base.is_master():
                 await base.leave()
                 left += 1
         return left
@@ -375,9 +395,6 @@ class MetaService:
 
     async def verb_nothing(self, _args: Arguments) -> None:
         """Caches of bases are bounded and always current: nothing is to be flushed."""
-
-
-CANTOPEN = "sqlite3_open error: (errno=2 No such file or directory) (rc=14) SQLITE_CANTOPEN"
 
 
 def _service(args: Arguments) -> Service:

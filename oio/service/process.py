@@ -53,7 +53,7 @@ def build(deployment: Deployment, name: str) -> Service:
         )
         return ProxyServer(deployment.namespace, deployment.address("conscience-1"), settings)
     if kind in ("meta0", "meta1", "meta2"):
-        leases = SqliteLeases(deployment.root / "leases.sqlite")
+        leases = SqliteLeases(deployment.lease_file)
         return MetaService(kind, deployment.namespace, deployment.root / name, leases, deployment.ttl)
     raise ValueError(f"no service is called {name!r}")
 

@@ -7,6 +7,10 @@ that never existed: only the latter may be founded anew.
 from __future__ import annotations
 
 import os
+import threading
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
 from enum import Enum
 from pathlib import Path
 from typing import Final
@@ -27,12 +31,27 @@ class Presence(Enum):
 
 
 class Repository:
-    """Bases of one service type below `volume`."""
+    """Bases of one service type below `volume`. Several threads may use it, one at a time for one base."""
 
     def __init__(self, volume: Path, namespace: str) -> None:
         self.volume = volume
         self.namespace = namespace
         self._open: dict[BaseName, Base] = {}
+        self._used: Counter[BaseName] = Counter()
+        self._lock = threading.Lock()
+
+    @contextmanager
+    def using(self, name: BaseName) -> Iterator[None]:
+        """While this lasts the base is not closed for having been unused longest."""
+        with self._lock:
+            self._used[name] += 1
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._used[name] -= 1
+                if not self._used[name]:
+                    del self._used[name]
 
     def path(self, name: BaseName, suffix: str = "") -> Path:
         """Where the file of a base stands."""
@@ -49,7 +68,8 @@ class Repository:
     def open(self, name: BaseName) -> Base:
         """The open base; FileNotFoundError when it is not here or was damaged."""
         path = self.path(name)
-        base = self._open.pop(name, None)
+        with self._lock:
+            base = self._open.pop(name, None)
         if base is not None and not path.exists():
             base.close()
             base = None
@@ -57,45 +77,63 @@ class Repository:
             try:
                 base = Base.open(path, name)
             except CorruptBase as error:
-                path.replace(path.with_name(path.name + ".corrupted"))
-                remove_files(path)
+                self._put_aside(path)
                 raise FileNotFoundError(path) from error
-        self._open[name] = base
-        if len(self._open) > MAX_OPEN:
-            self._open.pop(next(iter(self._open))).close()
+        self._keep(name, base)
         return base
+
+    def condemn(self, name: BaseName) -> None:
+        """Put a base aside that turned out to be damaged: it counts as lost from now on."""
+        self.close(name)
+        self._put_aside(self.path(name))
+
+    def _put_aside(self, path: Path) -> None:
+        if path.exists():
+            path.replace(path.with_name(path.name + ".corrupted"))
+        remove_files(path)
+
+    def _keep(self, name: BaseName, base: Base) -> None:
+        with self._lock:
+            self._open[name] = base
+            idle = [other for other in self._open if not self._used[other] and other != name]
+            leaving = [self._open.pop(other) for other in idle[: max(0, len(self._open) - MAX_OPEN)]]
+        for other in leaving:
+            other.close()
 
     def found(self, name: BaseName, admin: dict[str, str]) -> None:
         """Make an empty base that never was here; FileExistsError when it is or was."""
         if self.presence(name) is not Presence.NEVER:
             raise FileExistsError(self.path(name))
         self._mark(name)
-        self._open[name] = Base.create(self.path(name), name, admin)
+        self._keep(name, Base.create(self.path(name), name, admin))
 
-    def dump(self, name: BaseName) -> bytes:
-        """What is committed in a base, as the bytes of an SQLite file."""
+    def dump(self, name: BaseName, with_tail: bool = False) -> bytes:
+        """A base as the bytes of an SQLite file, with what its log holds beyond the commit point or without."""
         target = self.volume / f".dump-{os.getpid()}-{name.name}"
         try:
-            self.open(name).dump(target)
+            self.open(name).dump(target, with_tail)
             return target.read_bytes()
         finally:
             target.unlink(missing_ok=True)
 
-    def install(self, name: BaseName, data: bytes, suffix: str = "") -> None:
+    def install(self, name: BaseName, data: bytes, suffix: str = "") -> bool:
         """Put a copy in place of the base, at once or not at all; CorruptBase when the bytes are none.
 
-        The promise given here stays in force.
+        Nothing is done (False) when the log here goes on behind what the copy has committed: entries that this peer
+        has acknowledged must not vanish. The promise given here stays in force.
         """
-        promised = 0
-        if not suffix and self.presence(name) is Presence.HERE:
-            promised = self.open(name).facts().promised
+        here = self.open(name).facts() if not suffix and self.presence(name) is Presence.HERE else None
         path = self.path(name, suffix)
         path.parent.mkdir(parents=True, exist_ok=True)
         coming = path.with_name(path.name + f".new-{os.getpid()}")
         coming.write_bytes(data)
         try:
             copy = Base.open(coming, name)
-            copy.promise(promised)
+            there = copy.facts()
+            if here is not None and here.last_seq > there.committed:
+                copy.close()
+                return False
+            copy.promise(here.promised if here is not None else 0)
             copy.close()
             descriptor = os.open(coming, os.O_RDONLY)
             os.fsync(descriptor)
@@ -106,6 +144,7 @@ class Repository:
                 remove_files(path)
             os.rename(coming, path)
             sync_directory(path.parent)
+            return True
         finally:
             remove_files(coming)
 
@@ -118,7 +157,8 @@ class Repository:
 
     def close(self, name: BaseName) -> None:
         """Close a base if it is open."""
-        base = self._open.pop(name, None)
+        with self._lock:
+            base = self._open.pop(name, None)
         if base is not None:
             base.close()
 

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from oio.service import status
 from oio.service.naming import BaseName
-from oio.service.replica import Entry, Facts, Prepare
+from oio.service.replica import Entry, Facts, Prepare, Promise
 from oio.service.rpc import Arguments
 from oio.service.status import ServiceError
 
@@ -69,3 +70,15 @@ def unpack_facts(row: Any) -> Facts:
     except (TypeError, ValueError) as error:
         raise ServiceError(500, f"a peer answered {row!r} instead of its facts") from error
     return Facts(promised, committed, last_seq, last_epoch)
+
+
+def pack_promise(promise: Promise) -> dict[str, Any]:
+    """A promise as a map."""
+    return {"facts": pack_facts(promise.facts), "configs": [sorted(peers) for peers in promise.configs]}
+
+
+def unpack_promise(answer: Mapping[str, Any]) -> Promise:
+    """A promise from a map."""
+    return Promise(
+        unpack_facts(answer["facts"]), tuple(frozenset(map(str, peers)) for peers in answer["configs"])
+    )

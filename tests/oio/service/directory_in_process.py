@@ -13,7 +13,7 @@ import aiohttp
 
 from oio.service.conscience.server import Conscience, default_kinds
 from oio.service.deployment import Deployment, initial_mapping
-from oio.service.lease.sqlite import SqliteLeases
+from oio.service.lease.sqlite import SqliteLeases, make_lease_file
 from oio.service.meta import MetaService
 from oio.service.proxy.server import ProxyServer
 from oio.service.rpc import RpcClient
@@ -59,6 +59,7 @@ class Running:
 async def directory(folder: Path, counts: dict[str, int]) -> AsyncIterator[Running]:
     """So many services of each type, registered and bootstrapped with two digits."""
     deployment = Deployment(folder)
+    make_lease_file(folder / "leases")
     conscience = Conscience(default_kinds(), deployment.description(), folder / "conscience.json")
     started: list[Any] = [conscience]
     rpc = RpcClient()

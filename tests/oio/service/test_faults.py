@@ -16,6 +16,7 @@ import urllib3
 from oio.service import supervisor
 from oio.service.cli import bootstrap
 from oio.service.deployment import Deployment
+from oio.service.lease.sqlite import make_lease_file
 
 PATIENCE = 60.0
 
@@ -93,6 +94,7 @@ def eventually(condition: Callable[[], bool]) -> None:
 def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
     deployment = Deployment(tmp_path_factory.mktemp("directory"))
     deployment.save()
+    make_lease_file(deployment.lease_file)
     names = deployment.names()
     try:
         for group in (names[:1], names[1:]):
