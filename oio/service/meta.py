@@ -188,7 +188,6 @@ class MetaService:
         base = self._base(args)
         with contextlib.suppress(ServiceError):
             await base.status(args.texts("peers"))
-        key = base.name.election_key
         is_master = base.is_master()
         peers = sorted(set(args.texts("peers")) - {self.node.address})
         return {
@@ -201,7 +200,7 @@ class MetaService:
             "base": {
                 "name": base.name.name,
                 "type": base.name.type,
-                "zk": f"/hc/ns/{self.namespace}/el/{base.name.type}/{key}",
+                "zk": f"/hc/ns/{self.namespace}/el/{base.name.election_path}",
                 "zk_server": "",
             },
             "#": {

@@ -7,6 +7,7 @@ protocol is internal: both ends are of the same release.
 from __future__ import annotations
 
 import logging
+import os
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, Final, cast
 
@@ -152,8 +153,8 @@ class RpcClient:
             ) as response:
                 answer = msgpack.unpackb(await response.read(), strict_map_key=False)
         except aiohttp.ClientConnectorError as error:
-            number = error.os_error.errno if error.os_error else 0
-            message = f"{address}: [errno={number}] {error.os_error.strerror if error.os_error else error}"
+            number = error.os_error.errno or 0
+            message = f"{address}: [errno={number}] {os.strerror(number)}"
             raise ServiceError(status.REFUSED, message) from error
         except TimeoutError as error:
             raise ServiceError(status.READ_TIMEOUT, f"{address}: no answer within {timeout:g} s") from error

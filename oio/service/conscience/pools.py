@@ -32,7 +32,7 @@ class Item:
     slots: frozenset[str]
     score: int
 
-    def levels(self) -> tuple[str, ...]:
+    def levels(self) -> tuple[int, ...]:
         """The four levels of its location, missing ones in front."""
         return levels(self.location)
 
@@ -72,13 +72,26 @@ class Choice:
     flawed: bool
 
 
-def levels(location: str) -> tuple[str, ...]:
-    """Location as four levels, most general first; fewer tokens are right-aligned."""
-    tokens = tuple(location.split(".", LEVELS - 1)) if location else ()
-    return ("",) * (LEVELS - len(tokens)) + tokens
+def levels(location: str) -> tuple[int, ...]:
+    """Location as four numbers of 16 bits, most general first; fewer tokens are right-aligned, 0 is a missing one."""
+    tokens = location.split(".", LEVELS - 1) if location else []
+    return (0,) * (LEVELS - len(tokens)) + tuple(_hash(token) for token in tokens)
 
 
-def distance(one: Sequence[str], other: Sequence[str]) -> int:
+def levels_of(number: int) -> tuple[int, ...]:
+    """The same from the number of 64 bits that stands for a location on the wire."""
+    return tuple(number >> shift & 0xFFFF for shift in (48, 32, 16, 0))
+
+
+def _hash(token: str) -> int:
+    """djb2, its lower 16 bits."""
+    value = 5381
+    for byte in token.encode():
+        value = (value * 33 + byte) & 0xFFFF
+    return value
+
+
+def distance(one: Sequence[int], other: Sequence[int]) -> int:
     """4 for different sites, 1 for different volumes of one host, 0 for the same."""
     for index, (left, right) in enumerate(zip(one, other, strict=True)):
         if left != right:
@@ -139,12 +152,13 @@ def poll(
     known: Iterable[Item],
     avoid: Iterable[Item],
     chance: random.Random,
-    known_locations: Iterable[str] = (),
+    known_locations: Iterable[int] = (),
+    avoid_locations: Iterable[int] = (),
 ) -> Choice:
     """Choose what the pool still lacks beside `known`; Unsatisfiable."""
     kept = list(known)
-    taken = [item.levels() for item in kept] + [levels(text) for text in known_locations]
-    barred = {item.levels() for item in avoid}
+    taken = [item.levels() for item in kept] + [levels_of(number) for number in known_locations]
+    barred = {item.levels() for item in avoid} | {levels_of(number) for number in avoid_locations}
     missing = pool.size - len(taken)
     chosen: list[Item] = []
     flawed = False
@@ -166,8 +180,8 @@ def _one(
     target: Target,
     items: Sequence[Item],
     chosen: Sequence[Item],
-    taken: Sequence[tuple[str, ...]],
-    barred: set[tuple[str, ...]],
+    taken: Sequence[tuple[int, ...]],
+    barred: set[tuple[int, ...]],
     chance: random.Random,
 ) -> tuple[Item, int] | None:
     order = (
@@ -203,7 +217,7 @@ def _fits(apart: int, wanted: int, pool: Pool) -> bool:
     return pool.min_dist <= apart <= wanted if pool.nearby else apart >= wanted
 
 
-def _exceeds(maxima: Sequence[int], locations: Sequence[tuple[str, ...]]) -> bool:
+def _exceeds(maxima: Sequence[int], locations: Sequence[tuple[int, ...]]) -> bool:
     for level, maximum in enumerate(maxima):
         if maximum and max(Counter(place[: level + 1] for place in locations).values(), default=0) > maximum:
             return True

@@ -107,9 +107,14 @@ class Catalogue:
         return None
 
     async def poll(
-        self, pool: Pool, known: Iterable[str] = (), avoid: Iterable[str] = (), places: Iterable[str] = ()
+        self,
+        pool: Pool,
+        known: Iterable[str] = (),
+        avoid: Iterable[str] = (),
+        known_locations: Iterable[int] = (),
+        avoid_locations: Iterable[int] = (),
     ) -> Choice:
-        """Choose services; `known` and `avoid` are names. ServiceError 481."""
+        """Choose services; `known` and `avoid` are names, locations numbers of 64 bits. ServiceError 481."""
         items = await self.items()
         wanted, barred = set(known), set(avoid)
         try:
@@ -119,7 +124,8 @@ class Catalogue:
                 [one for one in items if one.name in wanted or one.addr in wanted],
                 [one for one in items if one.name in barred or one.addr in barred],
                 self._chance,
-                places,
+                known_locations,
+                avoid_locations,
             )
         except Unsatisfiable as error:
             raise ServiceError(status.POLICY_UNSATISFIABLE, str(error)) from error

@@ -182,10 +182,7 @@ def chosen(proxy: Proxy, items: tuple[Item, ...], flawed: bool = False) -> Answe
 async def poll(proxy: Proxy, call: Call) -> Answer:
     document = call.json_object()
     keys = {name: key_names(document, name) for name in ("known", "avoid")}
-    for name in ("known_locations", "avoid_locations"):
-        values = document.get(name, [])
-        if not isinstance(values, list) or any(isinstance(v, bool) or not isinstance(v, int) for v in values):
-            raise ServiceError(status.BAD_REQUEST, f"Invalid field [{name}]: a list of integers is expected")
+    places = {name: locations(document, name) for name in ("known_locations", "avoid_locations")}
     policy, name = call.query.get("policy", ""), call.query.get("pool", "")
     if policy:
         policies = (await proxy.catalogue.info()).get("storage_policy", {})
@@ -198,8 +195,23 @@ async def poll(proxy: Proxy, call: Call) -> Answer:
     if pool is None:
         text = f"found only 0 services matching the criteria: pool [{name[:64]}] not found"
         raise ServiceError(status.BAD_REQUEST, text)
-    choice = await proxy.catalogue.poll(pool, keys["known"], keys["avoid"])
+    choice = await proxy.catalogue.poll(
+        pool, keys["known"], keys["avoid"], places["known_locations"], places["avoid_locations"]
+    )
     return chosen(proxy, choice.items, choice.flawed)
+
+
+def locations(document: dict[str, Any], name: str) -> list[int]:
+    """Locations in a list of numbers of 64 bits; ServiceError 400."""
+    numbers = document.get(name) or []
+    if not isinstance(numbers, list) or not all(
+        isinstance(number, int) and not isinstance(number, bool) and 0 <= number < 1 << 64
+        for number in numbers
+    ):
+        raise ServiceError(
+            status.BAD_REQUEST, f"Invalid field [{name}]: a list of integers of 64 bits is expected"
+        )
+    return numbers
 
 
 def key_names(document: dict[str, Any], name: str) -> list[str]:

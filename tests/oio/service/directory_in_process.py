@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -56,11 +56,15 @@ class Running:
 
 
 @asynccontextmanager
-async def directory(folder: Path, counts: dict[str, int]) -> AsyncIterator[Running]:
+async def directory(
+    folder: Path, counts: dict[str, int], description: dict[str, Any] | None = None
+) -> AsyncIterator[Running]:
     """So many services of each type, registered and bootstrapped with two digits."""
     deployment = Deployment(folder)
     make_lease_file(folder / "leases")
-    conscience = Conscience(default_kinds(), deployment.description(), folder / "conscience.json")
+    # Nobody registers again here, however long the test takes.
+    kinds = {name: replace(kind, timeout=86400.0) for name, kind in default_kinds().items()}
+    conscience = Conscience(kinds, description or deployment.description(), folder / "conscience.json")
     started: list[Any] = [conscience]
     rpc = RpcClient()
     try:
@@ -76,7 +80,9 @@ async def directory(folder: Path, counts: dict[str, int]) -> AsyncIterator[Runni
                     meta = MetaService(kind, "OPENIO", folder / f"{kind}-{number}", leases)
                     started.insert(0, meta)
                     place = f"site{number}.rack.host.vol{number}"
-                    await running.push(kind, await meta.start(HOST, 0), **{"tag.loc": place})
+                    await running.push(
+                        kind, await meta.start(HOST, 0), **{"tag.loc": place, "tag.slots": kind}
+                    )
                     running.metas.setdefault(kind, []).append(meta)
             addresses = [meta.node.address for meta in running.metas["meta1"]]
             mapping = json.dumps(initial_mapping(addresses, min(3, len(addresses)), 2)).encode()
