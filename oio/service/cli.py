@@ -29,13 +29,15 @@ BOOTSTRAP_TIMEOUT: Final = 60.0
 
 
 def _fail(message: str) -> typer.Exit:
-    console.print(message, style="red", markup=False, highlight=False)
+    console.print(message, style="red", markup=False, highlight=False, soft_wrap=True)
     return typer.Exit(1)
 
 
 @app.command()
 def up(
-    services: Annotated[int, typer.Option(help="Services of each of meta0, meta1 and meta2.")] = 3,
+    services: Annotated[
+        int | None, typer.Option(help="Services of each of meta0, meta1, meta2 and rdir; default: 3.")
+    ] = None,
     replicas: Annotated[
         int | None, typer.Option(help="Copies of each base; default: 3, or all services.")
     ] = None,
@@ -47,11 +49,14 @@ def up(
     """Start everything that does not run yet, write the namespace file, assign all prefixes."""
     try:
         deployment = Deployment.load(root)
-        console.print(f"Using the directory of namespace {deployment.namespace} in {root}", highlight=False)
+        if services is not None and services != deployment.services:
+            raise _fail(
+                f"the directory in {root} has --services {deployment.services}, not {services}; "
+                "`oio-directory down --purge` deletes it"
+            )
     except FileNotFoundError:
-        wanted = Deployment(
-            root, namespace, services, min(3, services) if replicas is None else replicas, ttl=ttl
-        )
+        count = 3 if services is None else services
+        wanted = Deployment(root, namespace, count, min(3, count) if replicas is None else replicas, ttl=ttl)
         try:
             deployment = wanted.checked()
         except ValueError as error:
@@ -78,6 +83,7 @@ def up(
         f"Namespace {deployment.namespace}: {len(names)} services up, proxy {deployment.address('proxy-1')}, "
         f"namespace file {conf}",
         highlight=False,
+        soft_wrap=True,
     )
 
 

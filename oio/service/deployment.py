@@ -54,7 +54,7 @@ class Deployment:
     def names(self) -> list[str]:
         """All services, in the order in which they are started."""
         metas = [f"{kind}-{number}" for kind in ("meta0", "meta1", "meta2") for number in self.numbers()]
-        return ["conscience-1", "proxy-1", *metas]
+        return ["conscience-1", "proxy-1", *metas, *(f"rdir-{number}" for number in self.numbers())]
 
     def numbers(self) -> range:
         """Numbers of the services of one kind."""

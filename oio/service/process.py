@@ -20,6 +20,7 @@ from oio.service.deployment import Deployment, location, role
 from oio.service.lease.sqlite import SqliteLeases
 from oio.service.meta import MetaService
 from oio.service.proxy.server import ProxyServer
+from oio.service.rdir.server import Rdir
 from oio.service.rpc import RpcClient
 from oio.service.settings import Settings
 from oio.service.status import ServiceError
@@ -55,6 +56,8 @@ def build(deployment: Deployment, name: str) -> Service:
     if kind in ("meta0", "meta1", "meta2"):
         leases = SqliteLeases(deployment.lease_file)
         return MetaService(kind, deployment.namespace, deployment.root / name, leases, deployment.ttl)
+    if kind == "rdir":
+        return Rdir(deployment.root / name)
     raise ValueError(f"no service is called {name!r}")
 
 

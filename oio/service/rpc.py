@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any, Final, cast
 
 import aiohttp
@@ -84,10 +84,11 @@ Verb = Callable[[Arguments], Awaitable[Any]]
 
 
 class RpcServer:
-    """Serves verbs on one address; `address` is the real one after `start`."""
+    """Serves verbs, and other routes beside them, on one address; `address` is the real one after `start`."""
 
-    def __init__(self, verbs: Mapping[str, Verb]) -> None:
+    def __init__(self, verbs: Mapping[str, Verb], routes: Sequence[web.RouteDef] = ()) -> None:
         self.verbs = dict(verbs)
+        self._routes = routes
         self.address = ""
         self.requests = 0
         self._runner: web.AppRunner | None = None
@@ -96,6 +97,7 @@ class RpcServer:
         """Listen; OSError when the port is taken."""
         application = web.Application(client_max_size=MAX_BODY)
         application.router.add_post("/rpc/{verb}", self._serve)
+        application.add_routes(self._routes)
         self._runner = web.AppRunner(application, access_log=None, handle_signals=False, shutdown_timeout=1.0)
         await self._runner.setup()
         site = web.TCPSite(self._runner, host, port)

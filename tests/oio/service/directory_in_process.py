@@ -61,6 +61,7 @@ async def directory(
 ) -> AsyncIterator[Running]:
     """So many services of each type, registered and bootstrapped with two digits."""
     deployment = Deployment(folder)
+    folder.mkdir(exist_ok=True)
     make_lease_file(folder / "leases")
     # Nobody registers again here, however long the test takes.
     kinds = {name: replace(kind, timeout=86400.0) for name, kind in default_kinds().items()}
