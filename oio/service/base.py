@@ -11,12 +11,12 @@ import apsw
 
 from oio.service import changeset, versions
 from oio.service.naming import BaseName
-from oio.service.replica import Entry, Facts
+from oio.service.replica import Entry, Facts, configs_in_force
 from oio.service.schemas import ADMIN, LOG, schema_of
 
 Result = TypeVar("Result")
 
-KEPT_ENTRIES: Final = 512
+KEPT_ENTRIES: Final = 4096
 """Committed entries that stay in the log, so that a peer that was away is brought up without a whole copy."""
 
 PAGE_SIZE: Final = 4096
@@ -138,6 +138,9 @@ class Base:
             self._connection.execute("UPDATE replica SET v=? WHERE k='committed'", (seq,))
             self._connection.execute("DELETE FROM changes WHERE seq<=?", (seq - KEPT_ENTRIES,))
 
+    def configs(self) -> tuple[frozenset[str], ...]:
+        return configs_in_force(self.peers(), self.entries(self.facts().committed + 1))
+
     # -- the log as the master needs it
 
     def entries(self, first: int, last: int | None = None) -> list[Entry]:
@@ -147,11 +150,6 @@ class Base:
             (first, last if last is not None else 1 << 62),
         )
         return [Entry(s, e, c, None if p is None else frozenset(p.split(","))) for s, e, c, p in rows]
-
-    def first_entry(self) -> int:
-        """Number of the oldest entry that the log still has; one past the end when it has none."""
-        found = next(iter(self._rows("SELECT min(seq) FROM changes")))[0]
-        return int(found) if found is not None else self.facts().last_seq + 1
 
     def record(self, act: Callable[[apsw.Connection], Result]) -> tuple[bytes, Result]:
         """What `act` would change, with the counters of the changed tables; the base itself stays as it is."""
@@ -187,17 +185,20 @@ class Base:
         """Give free pages back to the file system; changes no counter."""
         self._connection.execute("VACUUM")
 
-    def dump(self, target: Path) -> None:
-        """Write a consistent copy of what is committed to `target`, through the page-wise backup interface."""
+    def dump(self, target: Path, with_tail: bool = False) -> None:
+        """Write a consistent copy to `target`, through the page-wise backup interface.
+
+        The copy holds what is committed and, `with_tail`, the entries of the log that are not committed yet.
+        """
         target.unlink(missing_ok=True)
         copy = apsw.Connection(str(target))
         try:
             with copy.backup("main", self._connection, "main") as backup:
                 while not backup.done:
                     backup.step(1024)
-            with copy:
-                committed = next(iter(copy.execute("SELECT v FROM replica WHERE k='committed'")))[0]
-                copy.execute("DELETE FROM changes WHERE seq>?", (committed,))
+            if not with_tail:
+                with copy:
+                    copy.execute("DELETE FROM changes WHERE seq>(SELECT v FROM replica WHERE k='committed')")
             copy.execute("PRAGMA journal_mode=DELETE")
         finally:
             copy.close()

@@ -36,6 +36,13 @@ class BaseName:
         """Upper-case SHA-256 of `<name>@<type>`, the key of the election's nodes."""
         return hashlib.sha256(f"{self.name}@{self.type}".encode()).hexdigest().upper()
 
+    @property
+    def election_path(self) -> str:
+        """Where the nodes of the election stand below `/hc/ns/<namespace>/el`, as OpenIO SDS lays them out."""
+        key = self.election_key
+        levels = {"meta0": [], "meta1": [key[:3]]}.get(self.type, [key[:2], key[2:4]])
+        return "/".join([self.type, *levels, key])
+
     def checked(self) -> BaseName:
         """Itself; ValueError when the name could leave the volume."""
         if not _NAME.fullmatch(self.name) or not _NAME.fullmatch(self.type) or self.name.startswith("."):

@@ -7,6 +7,8 @@ Every master works under a *token* that no other master ever has (the fencing to
 3. A new master first collects promises from a majority, takes the log with the highest token and, among those, the
    longest (`best_log`), and proposes its uncommitted end again under its own token, as one batch (`restamp`).
 4. An entry on a majority is committed. A committed entry is never replaced.
+5. While a change of peers is on its way, old and new peers must each give a majority: of promises as of copies. The log
+   taken in 3. says which changes are on their way.
 """
 
 from __future__ import annotations
@@ -47,6 +49,14 @@ class Prepare:
     committed: int
 
 
+@dataclass(frozen=True, slots=True)
+class Promise:
+    """A copy's answer to a candidate: where its log stands and which peer sets are in force in it."""
+
+    facts: Facts
+    configs: tuple[frozenset[str], ...]
+
+
 class Log(Protocol):
     """Durable storage of one copy's log; each method is atomic and on disk when it returns."""
 
@@ -64,6 +74,9 @@ class Log(Protocol):
 
     def commit(self, seq: int) -> None:
         """Apply entries up to `seq`."""
+
+    def configs(self) -> tuple[frozenset[str], ...]:
+        """The peer set that the committed part names, and those that entries behind it bring."""
 
 
 class Fenced(Exception):
@@ -87,14 +100,14 @@ def is_fenced(promised: int, token: int) -> bool:
     return token < promised
 
 
-def take_promise(log: Log, token: int) -> Facts:
+def take_promise(log: Log, token: int) -> Promise:
     """Promise `token` and tell where the log stands; Fenced when a higher one was promised."""
     facts = log.facts()
     if is_fenced(facts.promised, token):
         raise Fenced(facts.promised)
     if token > facts.promised:
         log.promise(token)
-    return replace(facts, promised=max(token, facts.promised))
+    return Promise(replace(facts, promised=max(token, facts.promised)), log.configs())
 
 
 def accept(log: Log, message: Prepare) -> Facts:
@@ -126,13 +139,32 @@ def _holds(log: Log, entries: Sequence[Entry]) -> bool:
 
 
 def best_log(answers: Mapping[str, Facts]) -> str:
-    """The peer whose log a new master must take: highest token, then longest; ties by name."""
-    return max(answers, key=lambda peer: (answers[peer].last_epoch, answers[peer].last_seq, peer))
+    """The peer whose log a new master must take: highest token, then longest; ties by what is committed, by name."""
+
+    def rank(peer: str) -> tuple[int, int, int, str]:
+        facts = answers[peer]
+        return facts.last_epoch, facts.last_seq, facts.committed, peer
+
+    return max(answers, key=rank)
 
 
 def restamp(entries: Sequence[Entry], token: int) -> tuple[Entry, ...]:
     """The uncommitted end of a log, proposed again under `token`."""
     return tuple(replace(entry, epoch=token) for entry in entries)
+
+
+def adopt(log: Log, token: int, entries: Sequence[Entry], committed: int) -> None:
+    """Take the entries of a better log, from the own commit point on; Fenced when a higher token was promised.
+
+    What is committed there is taken as it is. The rest is taken as one batch under the new token: a part of it with a
+    high token would later pass for a better log than the whole with a lower one.
+    """
+    done = tuple(entry for entry in entries if entry.seq <= committed)
+    if done:
+        accept(log, Prepare(token, log.facts().committed, 0, done, done[-1].seq))
+    rest = restamp([entry for entry in entries if entry.seq > committed], token)
+    if rest:
+        accept(log, Prepare(token, log.facts().committed, 0, rest, 0))
 
 
 def configs_in_force(committed: frozenset[str], tail: Sequence[Entry]) -> tuple[frozenset[str], ...]:

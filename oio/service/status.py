@@ -52,16 +52,18 @@ _REASONS: Final = {
 
 
 class ServiceError(Exception):
-    """An answer that is not a success: `status` is a code of the directory, `message` the text for people."""
+    """An answer that is not a success: `status` is a code of the directory, `message` the text for people,
+    `body` what a machine needs besides."""
 
-    def __init__(self, status: int, message: str) -> None:
+    def __init__(self, status: int, message: str, body: object = None) -> None:
         super().__init__(f"({status}) {message}")
         self.status = status
         self.message = message
+        self.body = body
 
     def prefixed(self, prefix: str) -> ServiceError:
         """The same error with `prefix` before its message."""
-        return ServiceError(self.status, prefix + self.message)
+        return ServiceError(self.status, prefix + self.message, self.body)
 
 
 def http_status(status: int) -> int:

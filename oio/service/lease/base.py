@@ -26,10 +26,10 @@ class LeaseStore(ABC):
     take the lease at once, under a new token, because the address proves that its predecessor is gone."""
 
     @abstractmethod
-    async def acquire(self, key: str, holder: str, ttl: float) -> Lease:
+    async def acquire(self, key: str, holder: str, ttl: float, above: int = 0) -> Lease:
         """Take the lease if it is free, expired or one's own; the lease as it is afterwards, whoever holds it.
 
-        `ttl` is in seconds. Raises LeaseError.
+        `ttl` is in seconds; a new token is greater than `above`. Raises LeaseError.
         """
 
     @abstractmethod

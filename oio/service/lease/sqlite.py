@@ -1,7 +1,8 @@
 """Leases in one SQLite file, for all services of one machine.
 
 Expiry is counted on the machine's clock since boot, so that setting the time changes nothing; rows of an earlier boot
-have expired.
+have expired. Services never make the file: a second one, made while the first still counts somewhere, could name a
+second holder.
 """
 
 from __future__ import annotations
@@ -23,8 +24,22 @@ _SCHEMA: Final = """
 CREATE TABLE IF NOT EXISTS leases(key TEXT PRIMARY KEY NOT NULL, holder TEXT NOT NULL, token INTEGER NOT NULL,
   expires REAL NOT NULL, boot TEXT NOT NULL);
 CREATE TABLE IF NOT EXISTS counter(only INTEGER PRIMARY KEY CHECK(only = 1), token INTEGER NOT NULL);
-INSERT OR IGNORE INTO counter(only, token) VALUES(1, 0);
 """
+_PRAGMAS: Final = "PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL"
+
+
+def make_lease_file(path: Path) -> None:
+    """Make the file unless it is there. Its first token is the time in µs, so that it is above those of a lost one."""
+    connection = apsw.Connection(str(path))
+    try:
+        connection.set_busy_timeout(2000)
+        connection.execute(_PRAGMAS)
+        with connection:
+            connection.execute(_SCHEMA)
+            first = time.time_ns() // 1000
+            connection.execute("INSERT OR IGNORE INTO counter(only, token) VALUES(1, ?)", (first,))
+    finally:
+        connection.close()
 
 
 def clock() -> float:
@@ -46,9 +61,10 @@ class SqliteLeases(LeaseStore):
         self._boot = boot_id()
         self._lock = threading.Lock()
         self._connection: apsw.Connection | None = None
+        self._file = (0, 0)
 
-    async def acquire(self, key: str, holder: str, ttl: float) -> Lease:
-        return await self._run(lambda db: self._acquire(db, key, holder, ttl))
+    async def acquire(self, key: str, holder: str, ttl: float, above: int = 0) -> Lease:
+        return await self._run(lambda db: self._acquire(db, key, holder, ttl, above))
 
     async def renew(self, lease: Lease, ttl: float) -> Lease | None:
         def act(db: apsw.Connection) -> Lease | None:
@@ -73,7 +89,7 @@ class SqliteLeases(LeaseStore):
                 self._connection.close()
                 self._connection = None
 
-    def _acquire(self, db: apsw.Connection, key: str, holder: str, ttl: float) -> Lease:
+    def _acquire(self, db: apsw.Connection, key: str, holder: str, ttl: float, above: int) -> Lease:
         now = self._now()
         row = next(
             iter(db.execute("SELECT holder, token, expires, boot FROM leases WHERE key=?", (key,))), None
@@ -83,7 +99,7 @@ class SqliteLeases(LeaseStore):
             alive = boot == self._boot and expires > now
             if alive and (held_by == holder or address_of(held_by) != address_of(holder)):
                 return Lease(key, held_by, token, expires)
-        db.execute("UPDATE counter SET token=token+1")
+        db.execute("UPDATE counter SET token=max(token, ?)+1", (above,))
         token = int(next(iter(db.execute("SELECT token FROM counter")))[0])
         db.execute(
             "INSERT OR REPLACE INTO leases(key, holder, token, expires, boot) VALUES(?,?,?,?,?)",
@@ -97,24 +113,34 @@ class SqliteLeases(LeaseStore):
     def _locked(self, act: Callable[[apsw.Connection], T]) -> T:
         with self._lock:
             try:
+                found = self._path.stat()
+                if self._file != (found.st_dev, found.st_ino):
+                    self._let_go()
                 if self._connection is None:
                     self._connection = self._open()
+                    self._file = (found.st_dev, found.st_ino)
                 with self._connection:
                     result = act(self._connection)
                 return result
+            except FileNotFoundError as error:
+                self._let_go()
+                raise LeaseError(
+                    f"lease file {self._path} is missing; `oio-directory up` makes it"
+                ) from error
             except (apsw.Error, OSError) as error:
-                broken, self._connection = self._connection, None
-                if broken is not None:
-                    broken.close()
+                self._let_go()
                 raise LeaseError(f"lease file {self._path}: {error}") from error
 
+    def _let_go(self) -> None:
+        broken, self._connection = self._connection, None
+        if broken is not None:
+            broken.close()
+
     def _open(self) -> apsw.Connection:
-        if not self._path.parent.is_dir():
-            raise FileNotFoundError(f"no directory {self._path.parent}")
-        connection = apsw.Connection(str(self._path))
+        connection = apsw.Connection(str(self._path), flags=apsw.SQLITE_OPEN_READWRITE)
         connection.set_busy_timeout(2000)
-        connection.execute("PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL")
+        connection.execute(_PRAGMAS)
         connection.transaction_mode = "IMMEDIATE"
         with connection:
-            connection.execute(_SCHEMA)
+            connection.execute("DELETE FROM leases WHERE boot<>?", (self._boot,))
         return connection

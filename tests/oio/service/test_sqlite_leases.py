@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from oio.service.lease import LeaseError
-from oio.service.lease.sqlite import SqliteLeases
+from oio.service.lease.sqlite import SqliteLeases, make_lease_file
 
 
 class Clock:
@@ -18,9 +18,14 @@ class Clock:
         return self.now
 
 
+def lease_file(folder: Path) -> Path:
+    make_lease_file(folder / "leases")
+    return folder / "leases"
+
+
 async def test_one_holder_until_it_expires_and_a_higher_token_for_the_next(tmp_path: Path) -> None:
     clock = Clock()
-    store = SqliteLeases(tmp_path / "leases", clock)
+    store = SqliteLeases(lease_file(tmp_path), clock)
     first = await store.acquire("k", "a:1#x", 3)
     assert (await store.acquire("k", "b:1#y", 3)) == first
     assert (await store.acquire("other", "b:1#y", 3)).token > first.token
@@ -34,7 +39,7 @@ async def test_one_holder_until_it_expires_and_a_higher_token_for_the_next(tmp_p
 
 
 async def test_a_released_lease_is_free_and_its_token_is_never_used_again(tmp_path: Path) -> None:
-    store = SqliteLeases(tmp_path / "leases")
+    store = SqliteLeases(lease_file(tmp_path))
     first = await store.acquire("k", "a:1#x", 30)
     await store.release(first)
     assert (await store.acquire("k", "b:1#y", 30)).token > first.token
@@ -42,7 +47,7 @@ async def test_a_released_lease_is_free_and_its_token_is_never_used_again(tmp_pa
 
 
 async def test_a_restarted_holder_gets_its_lease_back_under_a_new_token(tmp_path: Path) -> None:
-    store = SqliteLeases(tmp_path / "leases")
+    store = SqliteLeases(lease_file(tmp_path))
     first = await store.acquire("k", "a:1#x", 30)
     again = await store.acquire("k", "a:1#z", 30)
     assert again.holder == "a:1#z"
@@ -51,9 +56,30 @@ async def test_a_restarted_holder_gets_its_lease_back_under_a_new_token(tmp_path
 
 
 async def test_a_store_that_is_gone_says_so_and_is_found_again(tmp_path: Path) -> None:
-    store = SqliteLeases(tmp_path / "later" / "leases")
-    with pytest.raises(LeaseError, match="later"):
-        await store.acquire("k", "a:1#x", 3)
-    (tmp_path / "later").mkdir()
-    assert (await store.acquire("k", "a:1#x", 3)).holder == "a:1#x"
+    path = lease_file(tmp_path)
+    store = SqliteLeases(path)
+    first = await store.acquire("k", "a:1#x", 30)
+    path.rename(tmp_path / "away")
+    with pytest.raises(LeaseError, match="missing"):
+        await store.acquire("k", "a:1#x", 30)
+    assert not path.exists()
+    (tmp_path / "away").rename(path)
+    assert await store.acquire("k", "b:1#y", 30) == first
+    await store.close()
+
+
+async def test_the_tokens_of_a_new_file_are_above_those_of_the_lost_one_and_above_what_was_promised(
+    tmp_path: Path,
+) -> None:
+    path = lease_file(tmp_path)
+    store = SqliteLeases(path)
+    first = await store.acquire("k", "a:1#x", 30)
+    for file in tmp_path.iterdir():
+        file.unlink()
+    make_lease_file(path)
+    second = await store.acquire("k", "b:1#y", 30)
+    assert second.token > first.token
+    assert (
+        await store.acquire("other", "b:1#y", 30, above=second.token + 10**9)
+    ).token > second.token + 10**9
     await store.close()

@@ -1,0 +1,1 @@
+"""Which services exist, where they are and how healthy they are."""

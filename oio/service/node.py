@@ -1,0 +1,41 @@
+"""What all bases of one service share: its address, its volume, its leases, its way to the other services."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Coroutine
+from dataclasses import dataclass, field
+from typing import Any, TypeVar
+
+from oio.service.leadership import Leadership
+from oio.service.repository import Repository
+from oio.service.rpc import RpcClient
+
+T = TypeVar("T")
+
+
+@dataclass
+class Node:
+    """One service, and every task that it owns."""
+
+    address: str
+    namespace: str
+    repository: Repository
+    leadership: Leadership
+    rpc: RpcClient
+    tasks: set[asyncio.Task[Any]] = field(default_factory=set)
+
+    def spawn(self, work: Coroutine[Any, Any, T]) -> asyncio.Task[T]:
+        """Run something that this service owns and ends when it stops."""
+        task = asyncio.ensure_future(work)
+        self.tasks.add(task)
+        task.add_done_callback(self.tasks.discard)
+        return task
+
+    async def stop(self) -> None:
+        """End everything that runs, close all bases."""
+        running = list(self.tasks)
+        for task in running:
+            task.cancel()
+        await asyncio.gather(*running, return_exceptions=True)
+        self.repository.close_all()

@@ -1,0 +1,226 @@
+"""Who holds a base, and how its master is found: the way of every request from the proxy to a base."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
+
+from oio.service import status
+from oio.service.naming import BaseName, meta1_base, meta2_base
+from oio.service.proxy.catalogue import Catalogue
+from oio.service.rpc import RpcClient
+from oio.service.status import NETWORK_STATUSES, ServiceError
+from oio.service.verbs import meta0
+
+MAPPING_FRESH: Final = 10.0
+"""Seconds for which the mapping of prefixes is used without asking meta0 again."""
+AVOID: Final = 1.0
+"""Seconds for which a service that could not be reached is not tried: less than a lease, so that a restart is seen."""
+PATIENCE: Final = 6.0
+"""Seconds that a request waits for a base to get a master again."""
+MASTER_FRESH: Final = 1800.0
+MAX_MASTERS: Final = 65536
+CALL_TIMEOUT: Final = 15.0
+_NOT_SENT: Final = (status.REFUSED, status.CONNECT_TIMEOUT, status.NO_ROUTE, status.AVOIDED)
+
+
+class Directory:
+    """Bases and their peers, with bounded memories of masters and of unreachable services."""
+
+    def __init__(self, namespace: str, digits: int, catalogue: Catalogue, rpc: RpcClient) -> None:
+        self.namespace = namespace
+        self.digits = digits
+        self.catalogue = catalogue
+        self.rpc = rpc
+        self.masters: dict[BaseName, tuple[str, float]] = {}
+        self._down: dict[str, float] = {}
+        self._table: list[tuple[str, ...]] = []
+        self._loaded = -MAPPING_FRESH
+        self._lock = asyncio.Lock()
+
+    # -- who holds what
+
+    async def meta0_peers(self) -> list[str]:
+        """All meta0 services that the conscience knows."""
+        peers = [
+            str(service["tags"].get("tag.service_id") or service["addr"]) for service in await self._meta0s()
+        ]
+        if not peers:
+            raise ServiceError(status.UNAVAILABLE, "No META0 known to the conscience")
+        return peers
+
+    async def _meta0s(self) -> list[dict[str, Any]]:
+        return await self.catalogue.services("meta0")
+
+    async def mapping(self, fresh: bool = False) -> list[tuple[str, ...]]:
+        """The meta1 services of every prefix."""
+        async with self._lock:
+            if fresh or time.monotonic() - self._loaded > MAPPING_FRESH:
+                stored = await self.call(
+                    self.meta0_base(), await self.meta0_peers(), "meta0_list", {}, 10.0, safe=True
+                )
+                self._table = meta0.expand([(int(first), list(map(str, names))) for first, names in stored])
+                self._loaded = time.monotonic()
+            return self._table
+
+    def meta0_base(self) -> BaseName:
+        """The one base of meta0."""
+        return BaseName("meta0", self.namespace)
+
+    async def meta1_peers(self, cid: str) -> list[str]:
+        """The meta1 services of a container id; ServiceError 503 when none is assigned."""
+        peers = (await self.mapping())[int(cid[:4], 16)]
+        if not peers:
+            peers = (await self.mapping(fresh=True))[int(cid[:4], 16)]
+        if not peers:
+            raise ServiceError(
+                status.UNAVAILABLE, f"No META1: prefix {cid[:4]} is assigned to nobody; bootstrap first"
+            )
+        return list(peers)
+
+    async def linked(self, cid: str, service_type: str, timeout: float) -> list[dict[str, Any]]:
+        """Rows of services of a type; ServiceError 406."""
+        args = {"cid": cid, "service_type": service_type}
+        answer = await self.meta1(cid, "ref_show", args, timeout, safe=True)
+        return [row for row in answer["services"] if row["type"] == service_type]
+
+    async def locate(self, service_type: str, cid: str, timeout: float) -> tuple[BaseName, list[str]]:
+        """A base and its peers; ServiceError 406 for an unknown reference, 431 when nothing is linked."""
+        if service_type == "meta0":
+            return self.meta0_base(), await self.meta0_peers()
+        if service_type == "meta1":
+            return meta1_base(cid, self.digits), await self.meta1_peers(cid)
+        try:
+            rows = await self.linked(cid, service_type, timeout)
+        except ServiceError as error:
+            raise error.prefixed("Directory error: ") from error
+        if not rows:
+            raise ServiceError(status.BASE_NOT_FOUND, "No service located")
+        newest = max(rows, key=lambda row: int(row["seq"]))
+        return BaseName(service_type, meta2_base(cid, int(newest["seq"])).name), str(newest["host"]).split(
+            ","
+        )
+
+    def forget_mapping(self) -> None:
+        """Ask meta0 at the next question."""
+        self._loaded = -MAPPING_FRESH
+
+    # -- calls
+
+    async def meta1(
+        self, cid: str, verb: str, args: Mapping[str, Any], timeout: float, safe: bool = False
+    ) -> Any:
+        """Call the meta1 base of a container id."""
+        base = meta1_base(cid, self.digits)
+        return await self.call(base, await self.meta1_peers(cid), verb, args, timeout, safe)
+
+    async def call(
+        self,
+        base: BaseName,
+        peers: Sequence[str],
+        verb: str,
+        args: Mapping[str, Any],
+        timeout: float,
+        safe: bool = False,
+    ) -> Any:
+        """Have the base's master do something, and find it first; waits while there is none.
+
+        `safe` calls may be repeated and, without any master, are answered by whoever is there. Others are not repeated
+        once their outcome is open.
+        """
+        full = {**args, "type": base.type, "name": base.name, "peers": list(peers)}
+        end = time.monotonic() + min(timeout, PATIENCE)
+        last = ServiceError(status.UNAVAILABLE, "No service replied")
+        while True:
+            queue = self._order(base, peers)
+            tried: set[str] = set()
+            while queue:
+                peer = queue.pop(0)
+                if peer in tried:
+                    continue
+                tried.add(peer)
+                try:
+                    answer = await self.ask(peer, verb, full, min(timeout, CALL_TIMEOUT))
+                except ServiceError as error:
+                    last = self._judge(base, peer, error, queue, safe)
+                else:
+                    self._remember(base, peer)
+                    return answer
+            if time.monotonic() >= end:
+                break
+            await asyncio.sleep(0.1)
+        if safe:
+            for peer in self._order(base, peers):
+                try:
+                    return await self.ask(peer, verb, {**full, "stale": True}, min(timeout, CALL_TIMEOUT))
+                except ServiceError as error:
+                    last = error if error.status not in NETWORK_STATUSES else last
+        if last.status in NETWORK_STATUSES or last.status == status.REDIRECT:
+            text = f"No service replied (last error: ({last.status}) {last.message})"
+            raise ServiceError(status.UNAVAILABLE, text) from last
+        raise last
+
+    def _judge(
+        self, base: BaseName, peer: str, error: ServiceError, queue: list[str], safe: bool
+    ) -> ServiceError:
+        """What an error means for the search: the error when it goes on, raised when it ends."""
+        self.masters.pop(base, None)
+        if error.status == status.REDIRECT:
+            queue.insert(0, error.message)
+            return error
+        if error.status in NETWORK_STATUSES:
+            if not safe and error.status not in _NOT_SENT:
+                raise ServiceError(status.UNAVAILABLE, f"{error.message}; the outcome is open") from error
+            return error
+        if error.status == status.UNAVAILABLE and (safe or not error.body):
+            return error
+        if error.status == status.BASE_NOT_FOUND and error.message.startswith("Base not managed"):
+            self.forget_mapping()
+            return error
+        raise error
+
+    async def ask(self, name: str, verb: str, args: Mapping[str, Any], timeout: float) -> Any:
+        """Call one service by name; one that could not be reached is avoided for a while."""
+        address = await self.catalogue.address_of(name)
+        if self._down.get(address, 0.0) > time.monotonic():
+            raise ServiceError(status.AVOIDED, "Request avoided, service marked down")
+        try:
+            answer = await self.rpc.call(address, verb, args, timeout)
+        except ServiceError as error:
+            if error.status in (status.REFUSED, status.CONNECT_TIMEOUT, status.NO_ROUTE):
+                self._down[address] = time.monotonic() + AVOID
+                if len(self._down) > 4096:
+                    self._down.pop(next(iter(self._down)))
+            raise
+        return answer
+
+    async def each(
+        self, base: BaseName, asked: Sequence[str], verb: str, args: Mapping[str, Any], timeout: float
+    ) -> dict[str, Any]:
+        """Call every one of these services: name -> `{"status": {"status", "message"}, "body"}`."""
+        full = {"type": base.type, "name": base.name, **args}
+
+        async def one(peer: str) -> dict[str, Any]:
+            try:
+                address = await self.catalogue.address_of(peer)
+                body = await self.rpc.call(address, verb, full, min(timeout, CALL_TIMEOUT))
+            except ServiceError as error:
+                return {"status": {"status": error.status, "message": error.message}, "body": ""}
+            return {"status": {"status": status.OK, "message": "OK"}, "body": "" if body is None else body}
+
+        answers = await asyncio.gather(*(one(peer) for peer in asked))
+        return dict(zip(asked, answers, strict=True))
+
+    def _order(self, base: BaseName, peers: Sequence[str]) -> list[str]:
+        master, since = self.masters.get(base, ("", 0.0))
+        if master and time.monotonic() - since < MASTER_FRESH:
+            return [master, *(peer for peer in peers if peer != master)]
+        return list(peers)
+
+    def _remember(self, base: BaseName, peer: str) -> None:
+        self.masters.pop(base, None)
+        self.masters[base] = (peer, time.monotonic())
+        if len(self.masters) > MAX_MASTERS:
+            self.masters.pop(next(iter(self.masters)))

@@ -1,0 +1,152 @@
+"""Routes of the proxy itself and of single services: `/status`, `/config`, `/cache/*`, `/forward/*`."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+from oio.service import status
+from oio.service.naming import is_service_id
+from oio.service.proxy.call import NOTHING, Answer, Call
+from oio.service.proxy.context import Proxy, Route, Routes
+from oio.service.proxy.directory import MAX_MASTERS
+from oio.service.status import ServiceError
+
+TIMEOUT: Final = 5.0
+
+
+async def show_status(proxy: Proxy, call: Call) -> Answer:
+    return Answer(
+        text=f"counter req.hits {proxy.requests}\ngauge cache.masters {len(proxy.directory.masters)}\n"
+    )
+
+
+async def config(proxy: Proxy, call: Call) -> Answer:
+    return Answer(document=proxy.settings.all())
+
+
+async def set_config(proxy: Proxy, call: Call) -> Answer:
+    return Answer(document=proxy.settings.change(values(call)))
+
+
+def values(call: Call) -> dict[str, str]:
+    """Live variables of the body as texts; ServiceError 400."""
+    document = call.json() if call.body.strip() else None
+    if not isinstance(document, dict) or not document:
+        raise ServiceError(status.BAD_REQUEST, "Object argument expected")
+    for name, value in document.items():
+        if not isinstance(value, str | int | float | bool):
+            raise ServiceError(status.BAD_REQUEST, f"Invalid value of {name[:64]!r}: a scalar is expected")
+    return {name: str(value) for name, value in document.items()}
+
+
+async def cache_status(proxy: Proxy, call: Call) -> Answer:
+    count = len(proxy.directory.masters)
+    return Answer(
+        document={
+            "csm0": {"count": len(proxy.catalogue.own_pools), "max": MAX_MASTERS, "ttl": 10},
+            "meta1": {"count": count, "max": MAX_MASTERS, "ttl": 1800},
+        }
+    )
+
+
+async def cache_show(proxy: Proxy, call: Call) -> Answer:
+    return Answer(document=[{"addr": item.addr, "id": item.name} for item in await proxy.catalogue.items()])
+
+
+async def flush_high(proxy: Proxy, call: Call) -> Answer:
+    proxy.directory.forget_mapping()
+    proxy.catalogue.forget()
+    return NOTHING
+
+
+async def flush_low(proxy: Proxy, call: Call) -> Answer:
+    proxy.directory.masters.clear()
+    return NOTHING
+
+
+async def flush_local(proxy: Proxy, call: Call) -> Answer:
+    await flush_high(proxy, call)
+    return await flush_low(proxy, call)
+
+
+async def ask(proxy: Proxy, call: Call, verb: str, args: dict[str, Any]) -> Any:
+    """Call a verb of the service in the query."""
+    name = call.query.get("id", "")
+    if not name:
+        raise ServiceError(status.BAD_REQUEST, "Missing SRVID")
+    if not is_service_id(name):
+        raise ServiceError(status.BAD_REQUEST, f"Invalid SRVID {name[:64]!r}")
+    address = await proxy.catalogue.address_of(name)
+    return await proxy.rpc.call(address, verb, args, min(TIMEOUT, call.remaining()))
+
+
+async def info(proxy: Proxy, call: Call) -> Answer:
+    return Answer(document=await ask(proxy, call, "info", {}))
+
+
+async def service_config(proxy: Proxy, call: Call) -> Answer:
+    return Answer(document=await ask(proxy, call, "get_settings", {}))
+
+
+async def set_service_config(proxy: Proxy, call: Call) -> Answer:
+    return Answer(document=await ask(proxy, call, "set_settings", {"values": values(call)}))
+
+
+async def stats(proxy: Proxy, call: Call) -> Answer:
+    counters = await ask(proxy, call, "stats", {})
+    if call.query.get("format") == "prometheus":
+        lines = (f"meta_{name.replace('.', '_')} {value}\n" for name, value in counters.items())
+    else:
+        lines = (f"counter {name} {value}\n" for name, value in counters.items())
+    return Answer(text="".join(lines))
+
+
+async def version(proxy: Proxy, call: Call) -> Answer:
+    return Answer(text=str((await ask(proxy, call, "info", {}))["version"]))
+
+
+async def ping(proxy: Proxy, call: Call) -> Answer:
+    await ask(proxy, call, "ping", {})
+    return Answer(text="OK\r\n")
+
+
+async def balance(proxy: Proxy, call: Call) -> Answer:
+    limit = call.query.get("max", "0")
+    if not limit.isascii() or not limit.isdigit() or len(limit) > 9:
+        raise ServiceError(status.BAD_REQUEST, "Invalid parameter 'max'")
+    return Answer(document=await ask(proxy, call, "balance", {"max": int(limit)}))
+
+
+def telling(verb: str) -> Route:
+    """A route that tells a service to do something and has nothing to answer."""
+
+    async def route(proxy: Proxy, call: Call) -> Answer:
+        await ask(proxy, call, verb, {})
+        return NOTHING
+
+    return route
+
+
+ROUTES: Routes = {
+    ("GET", "status"): show_status,
+    ("GET", "config"): config,
+    ("POST", "config"): set_config,
+    ("GET", "cache/status"): cache_status,
+    ("GET", "cache/show"): cache_show,
+    ("POST", "cache/flush/high"): flush_high,
+    ("POST", "cache/flush/low"): flush_low,
+    ("POST", "cache/flush/local"): flush_local,
+    ("GET", "forward/info"): info,
+    ("GET", "forward/config"): service_config,
+    ("POST", "forward/config"): set_service_config,
+    ("GET", "forward/stats"): stats,
+    ("GET", "forward/version"): version,
+    ("GET", "forward/ping"): ping,
+    ("POST", "forward/flush"): telling("nothing"),
+    ("POST", "forward/reload"): telling("nothing"),
+    ("POST", "forward/lean-glib"): telling("nothing"),
+    ("POST", "forward/lean-sqlx"): telling("nothing"),
+    ("POST", "forward/kill"): telling("kill"),
+    ("POST", "forward/balance-masters"): balance,
+}
+"""Paths below `/v3.0`, without a namespace."""

@@ -1,0 +1,177 @@
+"""The bases of one volume: which are here, open ones, copies coming and going. Blocking.
+
+A marker under `.held` remembers every base that was ever here, so that a base whose file was lost is told from one
+that never existed: only the latter may be founded anew.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
+from enum import Enum
+from pathlib import Path
+from typing import Final
+
+from oio.service.base import Base, CorruptBase, remove_files, sync_directory
+from oio.service.naming import BaseName
+
+MAX_OPEN: Final = 512
+"""Bases kept open; the one unused for longest is closed first."""
+
+
+class Presence(Enum):
+    """What a volume knows of a base."""
+
+    HERE = "here"
+    LOST = "lost"
+    NEVER = "never"
+
+
+class Repository:
+    """Bases of one service type below `volume`. Several threads may use it, one at a time for one base."""
+
+    def __init__(self, volume: Path, namespace: str) -> None:
+        self.volume = volume
+        self.namespace = namespace
+        self._open: dict[BaseName, Base] = {}
+        self._used: Counter[BaseName] = Counter()
+        self._lock = threading.Lock()
+
+    @contextmanager
+    def using(self, name: BaseName) -> Iterator[None]:
+        """While this lasts the base is not closed for having been unused longest."""
+        with self._lock:
+            self._used[name] += 1
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._used[name] -= 1
+                if not self._used[name]:
+                    del self._used[name]
+
+    def path(self, name: BaseName, suffix: str = "") -> Path:
+        """Where the file of a base stands."""
+        return self.volume / name.checked().file(suffix)
+
+    def presence(self, name: BaseName) -> Presence:
+        """Whether the base is here; a damaged file is put aside and counts as lost."""
+        try:
+            self.open(name)
+        except FileNotFoundError:
+            return Presence.LOST if self._marker(name).exists() else Presence.NEVER
+        return Presence.HERE
+
+    def open(self, name: BaseName) -> Base:
+        """The open base; FileNotFoundError when it is not here or was damaged."""
+        path = self.path(name)
+        with self._lock:
+            base = self._open.pop(name, None)
+        if base is not None and not path.exists():
+            base.close()
+            base = None
+        if base is None:
+            try:
+                base = Base.open(path, name)
+            except CorruptBase as error:
+                self._put_aside(path)
+                raise FileNotFoundError(path) from error
+        self._keep(name, base)
+        return base
+
+    def condemn(self, name: BaseName) -> None:
+        """Put a base aside that turned out to be damaged: it counts as lost from now on."""
+        self.close(name)
+        self._put_aside(self.path(name))
+
+    def _put_aside(self, path: Path) -> None:
+        if path.exists():
+            path.replace(path.with_name(path.name + ".corrupted"))
+        remove_files(path)
+
+    def _keep(self, name: BaseName, base: Base) -> None:
+        with self._lock:
+            self._open[name] = base
+            idle = [other for other in self._open if not self._used[other] and other != name]
+            leaving = [self._open.pop(other) for other in idle[: max(0, len(self._open) - MAX_OPEN)]]
+        for other in leaving:
+            other.close()
+
+    def found(self, name: BaseName, admin: dict[str, str]) -> None:
+        """Make an empty base that never was here; FileExistsError when it is or was."""
+        if self.presence(name) is not Presence.NEVER:
+            raise FileExistsError(self.path(name))
+        self._mark(name)
+        self._keep(name, Base.create(self.path(name), name, admin))
+
+    def dump(self, name: BaseName, with_tail: bool = False) -> bytes:
+        """A base as the bytes of an SQLite file, with what its log holds beyond the commit point or without."""
+        target = self.volume / f".dump-{os.getpid()}-{name.name}"
+        try:
+            self.open(name).dump(target, with_tail)
+            return target.read_bytes()
+        finally:
+            target.unlink(missing_ok=True)
+
+    def install(self, name: BaseName, data: bytes, suffix: str = "") -> bool:
+        """Put a copy in place of the base, at once or not at all; CorruptBase when the bytes are none.
+
+        Nothing is done (False) when the log here goes on behind what the copy has committed: entries that this peer
+        has acknowledged must not vanish. The promise given here stays in force.
+        """
+        here = self.open(name).facts() if not suffix and self.presence(name) is Presence.HERE else None
+        path = self.path(name, suffix)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        coming = path.with_name(path.name + f".new-{os.getpid()}")
+        coming.write_bytes(data)
+        try:
+            copy = Base.open(coming, name)
+            there = copy.facts()
+            if here is not None and here.last_seq > there.committed:
+                copy.close()
+                return False
+            copy.promise(here.promised if here is not None else 0)
+            copy.close()
+            descriptor = os.open(coming, os.O_RDONLY)
+            os.fsync(descriptor)
+            os.close(descriptor)
+            if not suffix:
+                self._mark(name)
+                self.close(name)
+                remove_files(path)
+            os.rename(coming, path)
+            sync_directory(path.parent)
+            return True
+        finally:
+            remove_files(coming)
+
+    def remove(self, name: BaseName, suffix: str = "") -> bool:
+        """Delete a base, damaged or not; whether there was one."""
+        if not suffix:
+            self.close(name)
+            self._marker(name).unlink(missing_ok=True)
+        return remove_files(self.path(name, suffix))
+
+    def close(self, name: BaseName) -> None:
+        """Close a base if it is open."""
+        with self._lock:
+            base = self._open.pop(name, None)
+        if base is not None:
+            base.close()
+
+    def close_all(self) -> None:
+        """Close everything."""
+        for name in list(self._open):
+            self.close(name)
+
+    def _marker(self, name: BaseName) -> Path:
+        return self.volume / ".held" / name.checked().file()
+
+    def _mark(self, name: BaseName) -> None:
+        marker = self._marker(name)
+        marker.parent.mkdir(parents=True, exist_ok=True)
+        marker.touch()
+        sync_directory(marker.parent)

@@ -1,0 +1,95 @@
+"""A whole directory inside the test: real services on real ports of loopback, in one loop."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+
+from oio.service.conscience.server import Conscience, default_kinds
+from oio.service.deployment import Deployment, initial_mapping
+from oio.service.lease.sqlite import SqliteLeases, make_lease_file
+from oio.service.meta import MetaService
+from oio.service.proxy.server import ProxyServer
+from oio.service.rpc import RpcClient
+from oio.service.settings import Settings
+
+HOST = "127.0.0.1"
+
+
+@dataclass
+class Running:
+    """Services that run, and a client of their proxy."""
+
+    url: str
+    session: aiohttp.ClientSession
+    metas: dict[str, list[MetaService]] = field(default_factory=dict)
+    conscience: str = ""
+
+    async def ask(
+        self,
+        method: str,
+        path: str,
+        query: Sequence[Sequence[str]] = (),
+        body: bytes | None = None,
+        headers: dict[str, str] | None = None,
+    ) -> tuple[int, Any]:
+        """Status and body (decoded where it is JSON) of one request; `path` begins with `/v3.0`."""
+        async with self.session.request(
+            method, self.url + path, params=[(k, v) for k, v in query], data=body, headers=headers
+        ) as answer:
+            raw = await answer.read()
+            if answer.headers.get("Content-Type") == "application/json":
+                return answer.status, json.loads(raw)
+            return answer.status, raw.decode() if raw else None
+
+    async def push(self, kind: str, addr: str, **tags: Any) -> None:
+        """Register a service as an agent would."""
+        body = json.dumps({"type": kind, "addr": addr, "tags": {"tag.up": True, **tags}})
+        status, answer = await self.ask("POST", "/v3.0/OPENIO/conscience/register", body=body.encode())
+        assert status == 204, answer
+
+
+@asynccontextmanager
+async def directory(
+    folder: Path, counts: dict[str, int], description: dict[str, Any] | None = None
+) -> AsyncIterator[Running]:
+    """So many services of each type, registered and bootstrapped with two digits."""
+    deployment = Deployment(folder)
+    folder.mkdir(exist_ok=True)
+    make_lease_file(folder / "leases")
+    # Nobody registers again here, however long the test takes.
+    kinds = {name: replace(kind, timeout=86400.0) for name, kind in default_kinds().items()}
+    conscience = Conscience(kinds, description or deployment.description(), folder / "conscience.json")
+    started: list[Any] = [conscience]
+    rpc = RpcClient()
+    try:
+        address = await conscience.start(HOST, 0)
+        proxy = ProxyServer("OPENIO", address, Settings())
+        started.insert(0, proxy)
+        url = f"http://{await proxy.start(HOST, 0)}"
+        async with aiohttp.ClientSession() as session:
+            running = Running(url, session, conscience=address)
+            for kind, count in counts.items():
+                for number in range(1, count + 1):
+                    leases = SqliteLeases(folder / "leases")
+                    meta = MetaService(kind, "OPENIO", folder / f"{kind}-{number}", leases)
+                    started.insert(0, meta)
+                    place = f"site{number}.rack.host.vol{number}"
+                    await running.push(
+                        kind, await meta.start(HOST, 0), **{"tag.loc": place, "tag.slots": kind}
+                    )
+                    running.metas.setdefault(kind, []).append(meta)
+            addresses = [meta.node.address for meta in running.metas["meta1"]]
+            mapping = json.dumps(initial_mapping(addresses, min(3, len(addresses)), 2)).encode()
+            assert await running.ask("POST", "/v3.0/OPENIO/admin/meta0_force", body=mapping) == (204, None)
+            yield running
+    finally:
+        for service in started:
+            await service.stop()
+        await rpc.close()
