@@ -81,10 +81,24 @@ class NodeSection(Section):
     city: str = "Unknown"
     longitude: str = "Unknown"
     latitude: str = "Unknown"
+    continent: str = "Unknown"
+    country_code: str = Field(default="", max_length=2)
+    """Two letters (ISO 3166)."""
+    light: bool = False
+    """Serve as a light node: light workload types, no public addresses.  Needs `null`, as real light types do not
+    exist yet."""
+    admins: tuple[Annotated[int, Field(gt=0, le=2**32 - 1)], ...] = Field(default=(), max_length=64)
+    """Twins that may call `zos.debug.*`; nobody by default."""
     serial: str = ""
     """Board serial for the node object; "" = read from the firmware, none when unreadable."""
     relays: tuple[str, ...] = ()
     """Relay host names for the twin (generation 2 of the bus); none in generation 1."""
+
+    @model_validator(mode="after")
+    def _light_is_null(self) -> Self:
+        if self.light and not self.null:
+            raise ValueError("light needs null = true: this version has no real light types")
+        return self
 
 
 class PathsSection(Section):
@@ -135,6 +149,8 @@ class MachineSection(Section):
     accelerator: Literal["auto", "tcg"] = "auto"
     """`auto`: KVM where a tiny guest really boots under it; `tcg`: without looking."""
     require_kvm: bool = False
+    gpus: bool = True
+    """Offer the graphics cards of the machine."""
     kernel: Path = Path("/var/cache/zosd/guest/vmlinuz")
     initrd: Path = Path("/var/cache/zosd/guest/initrd")
     """Both lie in one folder with their `manifest.json`, as `python -m images.guest` leaves them."""

@@ -21,12 +21,9 @@ from zosd.accept.acceptor import Acceptor
 from zosd.accept.facts import Keys
 from zosd.accept.refusal import Refusal
 from zosd.accept.waiting import Waiting
-from zosd.api import table
-from zosd.api.deployments import Deployments
-from zosd.api.network import Networks
-from zosd.api.statistics import Statistics
-from zosd.api.system import System
+from zosd.api import served, table
 from zosd.books import Books
+from zosd.chainlife.farmer import Farmer
 from zosd.chainlife.link import ChainLink, open_link
 from zosd.chainlife.orders import Orders
 from zosd.chainlife.registered import Registered
@@ -34,6 +31,8 @@ from zosd.chainlife.side import ChainSide
 from zosd.clock import SystemClock
 from zosd.config import Config
 from zosd.context import NodeContext
+from zosd.doctor.bus import bus_problem
+from zosd.doctor.doctor import Doctor
 from zosd.engine.engine import Engine
 from zosd.journal.journal import Journal
 from zosd.journal.records import Key
@@ -123,7 +122,8 @@ class Node:
             lambda: parts.watch(engine.reported),
             lambda: self._look_at_addresses(this),
         ]
-        farmer: table.Farmer = _no_farmer
+        farmer = Farmer(journal)
+        side: ChainSide | None = None
         if link.chain is not None:
             side = ChainSide(
                 link.chain,
@@ -137,22 +137,41 @@ class Node:
                 waiting.look,
                 lambda text: parts.set_public_config(text, engine.look_again),
                 parts.set_farm_addresses,
+                farmer,
             )
             changed.tell = side.changed
-            farmer = side.farmer
             services.append(side.run)
         router = rmb.Router(
             config.bus.redis, not_found=table.NOT_FOUND, designed_errors=(Refusal, JournalError)
         )
+        doctor = Doctor(
+            config,
+            parts.machine,
+            watchdog,
+            clock,
+            self._paths.run,
+            lambda: (registered.facts.node, registered.trouble),
+            side.look if side else None,
+            lambda: bus_problem(config.bus.redis),
+        )
+        services.append(doctor.run)
         table.register(
             router,
-            {
-                **Deployments(journal, acceptor, engine, clock).handlers(),
-                **Statistics(journal, books, parts.machine).handlers(),
-                **Networks(journal, parts.machine).handlers(),
-                **System(parts.machine, provisioners).handlers(),
-            },
-            farmer,
+            served.handlers(
+                config,
+                clock,
+                journal,
+                books,
+                parts.machine,
+                provisioners,
+                ctx,
+                acceptor,
+                engine,
+                registered,
+                doctor,
+            ),
+            table.Callers(farmer.get, frozenset(map(TwinId, config.node.admins))),
+            light=config.node.light,
         )
         await engine.start()
         try:
@@ -242,7 +261,3 @@ async def _unless(stop: asyncio.Event, work: Coroutine[Any, Any, T]) -> T | None
         for one in (task, stopping):
             one.cancel()
         await asyncio.gather(task, stopping, return_exceptions=True)
-
-
-async def _no_farmer() -> TwinId | None:
-    return None

@@ -15,6 +15,21 @@ from zosd.context import NoImages, NoRoots
 from zosd.machine import Machine
 from zosd.null_machine import NullMachine
 
+LIGHT = frozenset(
+    {
+        WorkloadType.ZMACHINE_LIGHT,
+        WorkloadType.NETWORK_LIGHT,
+        WorkloadType.ZDB,
+        WorkloadType.ZMOUNT,
+        WorkloadType.VOLUME,
+        WorkloadType.QSFS,
+        WorkloadType.ZLOGS,
+        WorkloadType.GATEWAY_NAME_PROXY,
+        WorkloadType.GATEWAY_FQDN_PROXY,
+    }
+)
+"""The types of a light node."""
+
 Report = Callable[[WorkloadId, str | None], Awaitable[None]]
 """Tells the engine that a workload failed (the text) or works again (None)."""
 LookAgain = Callable[[WorkloadType], None]
@@ -63,4 +78,5 @@ class Parts:
 def null_parts(config: Config, books: Books) -> Parts:
     """A node that makes nothing."""
     machine = NullMachine(config.capacity, lambda: books.used)
-    return Parts(machine, null_provisioners(), NoRoots(), NoImages())
+    made = {type: one for type, one in null_provisioners().items() if not config.node.light or type in LIGHT}
+    return Parts(machine, made, NoRoots(), NoImages())

@@ -63,7 +63,9 @@ async def real_parts(config: Config, paths: NodePaths, key: Path) -> Parts:
         WorkloadType.ZMACHINE: machines,
     }
     accelerator = machines.accelerator.accelerator.value
-    machine = RealMachine(config.capacity, network, pools, machines.overhead, (accelerator,))
+    machine = RealMachine(
+        config.capacity, network, pools, machines.overhead, (accelerator,), config.machine.gpus
+    )
 
     farm_ranges: list[Network] = []
 

@@ -156,6 +156,7 @@ class FakeChain:
     lagging: int = 0
     """How many looks the contract is still not shown for."""
     looks: int = 0
+    rented_by: TwinId | None = None
 
     async def twin_key(self, twin: TwinId) -> bytes | None:
         self._reach()
@@ -178,6 +179,10 @@ class FakeChain:
     async def height(self) -> int:
         self._reach()
         return self.number
+
+    async def renter(self, node: NodeId) -> TwinId | None:
+        self._reach()
+        return self.rented_by
 
     def sign_up(self, deployment: Deployment, **changes: object) -> None:
         """Make the contract for this deployment."""

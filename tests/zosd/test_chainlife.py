@@ -28,6 +28,7 @@ from tfchain.models import (
     PublicIp,
 )
 from zosd.chainlife.cursor import JournalCursor
+from zosd.chainlife.farmer import Farmer
 from zosd.chainlife.follower import CANCELLED, Follower
 from zosd.chainlife.notes import CURSOR, PUBLIC_CONFIG
 from zosd.chainlife.registered import Registered
@@ -209,6 +210,7 @@ def follower(
         lambda: None,
         _ignore,
         addresses,
+        Farmer(node.journal),
     )
 
 
@@ -363,7 +365,17 @@ class TestRegistration:
         settings = ChainSection(urls=("ws://x",), activation="http://x/activate")
         clock = FastClock()
         return (
-            Registration(chain, key, section, settings, made, registered, clock, 86400),  # type: ignore[arg-type]
+            Registration(
+                chain,  # type: ignore[arg-type]
+                key,
+                section,
+                settings,
+                made,
+                registered,
+                clock,
+                86400,
+                Farmer(node.journal),
+            ),
             registered,
         )
 
@@ -379,7 +391,7 @@ class TestRegistration:
                 await asyncio.wait_for(registered.done.wait(), 5)
             assert [call for call, _ in chain.calls] == ["activate", "terms", "twin", "create"]
             assert registered.node_id() == NODE
-            assert registration.farmer == 3
+            assert Farmer(node.journal).twin == 3
             assert [(facts.node, facts.twin) for facts in told] == [(NODE, 5)]
             # A second start with the same data changes nothing.
             chain.calls.clear()

@@ -29,7 +29,7 @@ from gridtypes import (
 from provisioners.protocol import PlacedWorkload, WorkloadError
 from tfchain import ChainUnavailable
 from zosd.accept import drafts
-from zosd.accept.contract import ContractView, check_contract, not_found
+from zosd.accept.contract import ContractView, check_contract, check_renter, not_found
 from zosd.accept.facts import ChainFacts, KeyMissing, Keys
 from zosd.accept.kyc import Kyc
 from zosd.accept.refusal import Refusal
@@ -255,10 +255,12 @@ class Acceptor:
             contract = await self._look_for(deployment, call)
             if contract is None:
                 raise Refusal(not_found(deployment.contract_id, await self._chain.height()))
+            renter = await self._chain.renter(node)
         except ChainUnavailable as error:
             log.warning("accepted without a look at the contract", twin=deployment.twin_id, why=str(error))
             return False
         check_contract(contract, deployment, hash, node)
+        check_renter(deployment, node, renter)
         check_addresses(wanted_addresses(deployment), len(contract.addresses))
         return True
 

@@ -12,17 +12,19 @@ from collections.abc import Awaitable, Callable, Sequence
 
 import structlog
 
-from gridtypes import ContractId, NodeId
+from gridtypes import ContractId, FarmId, NodeId
 from tfchain import Chain, ChainError, ChainUnavailable
 from tfchain.grid_events import (
     ContractGracePeriodEnded,
     ContractGracePeriodStarted,
+    FarmStored,
     NodeContractCanceled,
     NodePublicConfigStored,
     read,
 )
-from tfchain.models import Contract, ContractState, Event, FinalisedBlock, PublicConfig
+from tfchain.models import Contract, ContractState, Event, Farm, FinalisedBlock, PublicConfig
 from zosd.chainlife.cursor import JournalCursor
+from zosd.chainlife.farmer import Farmer
 from zosd.chainlife.notes import FARM_ADDRESSES, PUBLIC_CONFIG
 from zosd.chainlife.orders import Orders
 from zosd.clock import Clock
@@ -51,8 +53,11 @@ class Follower:
         chain_is_back: Callable[[], None],
         set_public_config: Callable[[str], Awaitable[None]],
         set_farm_addresses: Callable[[Sequence[str]], None],
+        farmer: Farmer,
     ) -> None:
         """`chain_is_back` is called when the chain was reached, for everything that waits for it."""
+        self._farmer = farmer
+        self._farm: FarmId | None = None
         self._set_farm_addresses = set_farm_addresses
         self._set_public_config = set_public_config
         self._chain = chain
@@ -111,7 +116,8 @@ class Follower:
             await self._put_public_config(found.public_config)
             farm = await self._chain.farm(found.farm_id)
             if farm is not None:
-                await self._put_farm_addresses([address.ip for address in farm.public_ips])
+                self._farm = farm.id
+                await self._put_farm(farm)
 
     async def _compare_one(
         self, record: DeploymentRecord, contract: Contract | None, active: set[ContractId]
@@ -143,6 +149,8 @@ class Follower:
                 await self._orders.pause(Key(twin_id, contract_id), False)
             case NodePublicConfigStored(node_id, config) if node_id == node:
                 await self._put_public_config(config)
+            case FarmStored(farm) if farm.id == self._farm:
+                await self._put_farm(farm)
             case _:
                 pass
 
@@ -151,6 +159,10 @@ class Follower:
         note = self._journal.ledger.note(FARM_ADDRESSES)
         if note:
             self._set_farm_addresses(json.loads(note))
+
+    async def _put_farm(self, farm: Farm) -> None:
+        await self._farmer.learn(farm.twin_id)
+        await self._put_farm_addresses([address.ip for address in farm.public_ips])
 
     async def _put_farm_addresses(self, addresses: Sequence[str]) -> None:
         await self._journal.put_note(FARM_ADDRESSES, json.dumps(addresses).encode())

@@ -5,11 +5,12 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 
-from gridtypes import TwinId
 from tfchain import Chain
 from tfchain.keys import Identity
 from zosd.chainlife.cursor import JournalCursor
+from zosd.chainlife.farmer import Farmer
 from zosd.chainlife.follower import Follower
+from zosd.chainlife.look import ChainLook, ChainSight
 from zosd.chainlife.orders import Orders
 from zosd.chainlife.registered import Registered
 from zosd.chainlife.registration import Registration
@@ -35,6 +36,7 @@ class ChainSide:
         chain_is_back: Callable[[], None],
         set_public_config: Callable[[str], Awaitable[None]],
         set_farm_addresses: Callable[[Sequence[str]], None],
+        farmer: Farmer,
     ) -> None:
         reports = config.reports
         self._belongs_to_a_farm = config.node.farm > 0
@@ -42,8 +44,17 @@ class ChainSide:
             registered.trouble = "it belongs to no farm: set farm in [node]"
         self._registered = registered
         self._cursor = JournalCursor(journal, clock)
+        self.chain_look = ChainLook(chain, clock)
         self._registration = Registration(
-            chain, key, config.node, config.chain, machine, registered, clock, reports.refresh_period
+            chain,
+            key,
+            config.node,
+            config.chain,
+            machine,
+            registered,
+            clock,
+            reports.refresh_period,
+            farmer,
         )
         self._follower = Follower(
             chain,
@@ -55,6 +66,7 @@ class ChainSide:
             chain_is_back,
             set_public_config,
             set_farm_addresses,
+            farmer,
         )
         self._follower.recall()
         self._uptime = Uptime(chain, key, clock, reports.uptime_period, reports.retry)
@@ -64,8 +76,9 @@ class ChainSide:
         """Something of a deployment changed its state."""
         self._resources.changed(key)
 
-    async def farmer(self) -> TwinId | None:
-        return self._registration.farmer
+    async def look(self) -> ChainSight:
+        """How the chain is doing now."""
+        return await self.chain_look.look(self._cursor.number)
 
     async def run(self) -> None:
         """For ever; ends only by being cancelled."""

@@ -36,6 +36,10 @@ class Journal:
             raise
         self.ledger.restore(deployments, notes)
 
+    def check_open(self) -> None:
+        """Raises JournalError when the thread that writes it does not run."""
+        self._store.check_open()
+
     async def close(self) -> None:
         await self._store.close()
 
