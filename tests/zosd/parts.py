@@ -222,7 +222,10 @@ class FakeNode:
 
     async def machine(self) -> MachineFacts:
         await asyncio.sleep(0)
-        pools = (PoolSpace("p1", Media.SSD, 100 * GIB, 0, self.free_ssd),)
+        pools = (
+            PoolSpace("p1", Media.SSD, 100 * GIB, 0, self.free_ssd),
+            PoolSpace("p2", Media.HDD, 100 * GIB, 0, 100 * GIB),
+        )
         return MachineFacts(self.total, self.available, pools, overhead=0)
 
     def node_id(self) -> NodeId:
