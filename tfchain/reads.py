@@ -14,7 +14,18 @@ from tfchain.access import Access
 from tfchain.codec.values import Value
 from tfchain.errors import ChainClosed, ChainError, ChainUnavailable, NotFound
 from tfchain.lease import Lease
-from tfchain.models import Bill, Contract, ContractLock, ContractResources, Farm, Head, Node, NodePower, Twin
+from tfchain.models import (
+    Bill,
+    Contract,
+    ContractLock,
+    ContractResources,
+    Farm,
+    Head,
+    Node,
+    NodePower,
+    PricingPolicy,
+    Twin,
+)
 from tfchain.models.contract import deployment_hash_field
 from tfchain.models.values import variant
 from tfchain.runtime import Version
@@ -185,6 +196,18 @@ class Reads:
     async def contract_resources(self, contract_id: ContractId) -> ContractResources:
         """What the node last reported; all zero before that."""
         return ContractResources.from_value(await self._read(CONTRACTS, "NodeContractResources", contract_id))
+
+    async def pricing_policy(self, policy: int) -> PricingPolicy | None:
+        value = await self._read(TFGRID, "PricingPolicies", policy)
+        return None if value is None else PricingPolicy.from_value(value)
+
+    async def tft_price(self) -> int:
+        """What billing takes for one TFT, in 10^-3 USD: the average, kept between the bounds."""
+        average, least, most = [
+            int(await self._read("TFTPriceModule", item) or 0)
+            for item in ("AverageTftPrice", "MinTftPrice", "MaxTftPrice")
+        ]
+        return min(max(average, least), most)
 
     async def _read(self, pallet: str, item: str, *keys: Value) -> Any:
         return await self._access.run(lambda lease: lease.storage(pallet, item, *keys))

@@ -50,6 +50,9 @@ async def _live(world: World, scenario: Scenario, hook: Hook) -> int:
                 world.acknowledge(step.name)
                 if step.restarts:
                     return REBOOT if step.reboots else RESTART
+            # A kill after the last step leaves work behind, too.
+            await node.engine.adopted.wait()
+            await node.settled(30)
     return DONE
 
 

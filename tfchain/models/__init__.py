@@ -22,6 +22,7 @@ from tfchain.models.node import (
     PublicConfig,
     Resources,
 )
+from tfchain.models.pricing import PricingPolicy
 from tfchain.models.twin import EntityProof, Twin
 
 __all__ = [
@@ -44,6 +45,7 @@ __all__ = [
     "Node",
     "NodeContract",
     "NodePower",
+    "PricingPolicy",
     "PublicConfig",
     "PublicIp",
     "Receipt",
