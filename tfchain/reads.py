@@ -197,6 +197,11 @@ class Reads:
         """What the node last reported; all zero before that."""
         return ContractResources.from_value(await self._read(CONTRACTS, "NodeContractResources", contract_id))
 
+    async def last_traffic_report(self, contract_id: ContractId) -> int:
+        """Time stamp of the newest traffic report that counted, Unix seconds; 0 for none."""
+        value = await self._read(CONTRACTS, "ContractBillingInformationByID", contract_id)
+        return int(value["last_updated"]) if value else 0
+
     async def pricing_policy(self, policy: int) -> PricingPolicy | None:
         value = await self._read(TFGRID, "PricingPolicies", policy)
         return None if value is None else PricingPolicy.from_value(value)

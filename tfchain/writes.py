@@ -17,7 +17,15 @@ from tfchain.codec.address import decode_address
 from tfchain.errors import ChainError, ChainUnavailable
 from tfchain.keys import Identity
 from tfchain.lease import Lease
-from tfchain.models import ContractResources, Interface, Location, PublicConfig, Receipt, Resources
+from tfchain.models import (
+    ContractResources,
+    Interface,
+    Location,
+    PublicConfig,
+    Receipt,
+    Resources,
+    TrafficReport,
+)
 from tfchain.models.contract import deployment_hash_field
 from tfchain.reads import CONTRACTS, TFGRID, Reads
 from tfchain.runtime import Call
@@ -199,6 +207,10 @@ class Writes(Reads):
         """What deployments use, as their node sees it."""
         values = [one.to_value() for one in resources]
         await self.submit(key, CONTRACTS, "report_contract_resources", {"contract_resources": values})
+
+    async def report_traffic(self, key: Identity, reports: Sequence[TrafficReport]) -> None:
+        """What went over the contracts' public addresses, as their node sees it; counted as often as it is told."""
+        await self.submit(key, CONTRACTS, "add_nru_reports", {"reports": [one.to_value() for one in reports]})
 
     # -- money ------------------------------------------------------------------------------------------------
 

@@ -184,8 +184,14 @@ class EngineSection(Section):
     """The bus is served at the latest after this time, also when adoption is not finished."""
 
 
+class PowerSection(Section):
+    off: tuple[str, ...] = ()
+    """Command that switches the machine off when its farmer wants it down; "" = never.  Only where it can be woken."""
+
+
 class ReportsSection(Section):
     uptime_period: Seconds = 2400
+    traffic_period: Seconds = 3600
     retry: Seconds = 30
     """A skipped or failed report is tried again after this time (below a minute, decision 58)."""
     compare_period: Seconds = 3600
@@ -240,6 +246,7 @@ class Config(Section):
     images: ImagesSection = Field(default_factory=ImagesSection)
     machine: MachineSection = Field(default_factory=MachineSection)
     engine: EngineSection = Field(default_factory=EngineSection)
+    power: PowerSection = Field(default_factory=PowerSection)
     reports: ReportsSection = Field(default_factory=ReportsSection)
     capacity: CapacitySection = Field(default_factory=CapacitySection)
     kyc: KycSection = Field(default_factory=KycSection)

@@ -10,6 +10,7 @@ import asyncio
 from collections.abc import Awaitable, Callable, Coroutine
 from contextlib import AsyncExitStack
 from typing import Any, TypeVar
+from wsgiref.simple_server import WSGIServer
 
 import structlog
 
@@ -37,6 +38,8 @@ from zosd.engine.engine import Engine
 from zosd.journal.journal import Journal
 from zosd.journal.records import Key
 from zosd.journal.schema import JournalError
+from zosd.measures import Measures
+from zosd.metrics import NodeCollector
 from zosd.node_now import ThisNode
 from zosd.parts import Parts, null_parts
 from zosd.points import observed
@@ -61,7 +64,8 @@ class Node:
         self._key_file = config.node.key or self._paths.state / "key"
         self._key = Identity.load_or_generate(self._key_file)
         hook = settings_of.hook(config)
-        self._journal = Journal(self._paths.state / "journal.db", hook)
+        self._measures = Measures()
+        self._journal = Journal(self._paths.state / "journal.db", hook, self._measures)
         self._hook = hook
 
     async def run(self, stop: asyncio.Event) -> None:
@@ -93,7 +97,8 @@ class Node:
         await this.refresh()
 
         changed = _Changed()
-        engine = Engine(journal, provisioners, ctx, clock, settings_of.engine(config), changed)
+        measures = self._measures
+        engine = Engine(journal, provisioners, ctx, clock, settings_of.engine(config), changed, measures)
         orders = Orders(journal, clock, engine.wake)
         waiting = Waiting(
             journal, books, link.facts, this.node_id, this.machine, this.updatable, clock, engine.wake
@@ -113,8 +118,6 @@ class Node:
         watchdog = Watchdog(
             journal, engine, clock, config.engine.watchdog_period, config.engine.job_age_limit
         )
-        if config.metrics.listen:
-            metrics.serve(config.metrics.listen, journal, watchdog)
         services: list[Callable[[], Awaitable[None]]] = [
             waiting.run,
             watchdog.run,
@@ -138,6 +141,7 @@ class Node:
                 lambda text: parts.set_public_config(text, engine.look_again),
                 parts.set_farm_addresses,
                 farmer,
+                lambda: parts.traffic(ctx),
             )
             changed.tell = side.changed
             services.append(side.run)
@@ -155,6 +159,15 @@ class Node:
             lambda: bus_problem(config.bus.redis),
         )
         services.append(doctor.run)
+        server = self._serve_metrics(
+            NodeCollector(
+                journal,
+                watchdog,
+                engine,
+                lambda: side.chain_look.last if side else None,
+                lambda: doctor.bus_seconds,
+            )
+        )
         table.register(
             router,
             served.handlers(
@@ -169,9 +182,11 @@ class Node:
                 engine,
                 registered,
                 doctor,
+                measures,
             ),
             table.Callers(farmer.get, frozenset(map(TwinId, config.node.admins))),
             light=config.node.light,
+            answered=measures.answered,
         )
         await engine.start()
         try:
@@ -185,6 +200,13 @@ class Node:
         finally:
             await engine.stop()
             await parts.close()
+            if server is not None:
+                server.shutdown()
+                server.server_close()
+
+    def _serve_metrics(self, collector: NodeCollector) -> WSGIServer | None:
+        listen = self._config.metrics.listen
+        return metrics.serve(listen, self._measures, collector) if listen else None
 
     async def _parts(self, books: Books) -> Parts:
         if self._config.node.null:

@@ -53,6 +53,11 @@ def _no_farm_addresses(addresses: Sequence[str]) -> None:
     """For nodes that fetch nothing."""
 
 
+async def _no_traffic(ctx: Context) -> Mapping[WorkloadId, int]:
+    """For nodes without public addresses."""
+    return {}
+
+
 async def _nothing_to_close() -> None:
     """For nodes that hold nothing."""
 
@@ -71,6 +76,8 @@ class Parts:
     """Take over the chain's public configuration (JSON as in `public_config_get`, or `null`)."""
     set_farm_addresses: Callable[[Sequence[str]], None] = _no_farm_addresses
     """Take over the farm's public addresses (`address/prefix`); images do not come from there."""
+    traffic: Callable[[Context], Awaitable[Mapping[WorkloadId, int]]] = _no_traffic
+    """Bytes sent and received by each public address since its interface was made."""
     close: Callable[[], Awaitable[None]] = _nothing_to_close
     """Let go of what runs, without ending it."""
 

@@ -11,6 +11,7 @@ from tfchain.models.contract import (
     NameContract,
     NodeContract,
     RentContract,
+    TrafficReport,
 )
 from tfchain.models.farm import Farm, FarmingPolicyLimit, PublicIp
 from tfchain.models.node import (
@@ -51,5 +52,6 @@ __all__ = [
     "Receipt",
     "RentContract",
     "Resources",
+    "TrafficReport",
     "Twin",
 ]

@@ -106,6 +106,27 @@ class ContractResources:
 
 
 @dataclass(frozen=True, slots=True)
+class TrafficReport:
+    """What went over a contract's public addresses."""
+
+    contract_id: ContractId
+    timestamp: int
+    """Unix time, seconds."""
+    window: int
+    """Seconds that it covers."""
+    nru: int
+    """Bytes."""
+
+    def to_value(self) -> Struct:
+        return {
+            "contract_id": self.contract_id,
+            "timestamp": self.timestamp,
+            "window": self.window,
+            "nru": self.nru,
+        }
+
+
+@dataclass(frozen=True, slots=True)
 class Bill:
     """What a contract was billed the last time."""
 

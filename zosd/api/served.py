@@ -29,6 +29,7 @@ from zosd.doctor.doctor import Doctor
 from zosd.engine.engine import Engine
 from zosd.journal.journal import Journal
 from zosd.machine import Machine
+from zosd.measures import Measures
 
 
 def handlers(
@@ -43,13 +44,14 @@ def handlers(
     engine: Engine,
     registered: Registered,
     doctor: Doctor,
+    measures: Measures,
 ) -> Mapping[str, Handler]:
     """By the name below `zos.`."""
     light = config.node.light
     results = Results(ctx.paths.run / "perf", clock)
     probes = _probes(machine, provisioners, ctx, journal, registered, ctx.paths.cache)
     return {
-        **Deployments(journal, acceptor, engine, clock).handlers(),
+        **Deployments(journal, acceptor, engine, clock, measures).handlers(),
         **Statistics(journal, books, machine).handlers(),
         **Gpus(journal, machine).handlers(),
         **Networks(journal, machine, light).handlers(),

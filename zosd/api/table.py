@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Awaitable, Callable, Collection, Mapping
 from dataclasses import dataclass
 from enum import Enum
 from typing import Any
+
+from structlog.contextvars import bind_contextvars
 
 import rmb
 from gridtypes import TwinId
@@ -100,10 +103,16 @@ class Callers:
 
 
 def register(
-    router: rmb.Router, handlers: Mapping[str, Handler], callers: Callers, *, light: bool = False
+    router: rmb.Router,
+    handlers: Mapping[str, Handler],
+    callers: Callers,
+    *,
+    light: bool = False,
+    answered: Callable[[str, str, float], None] = lambda command, end, seconds: None,
 ) -> None:
     """Put every command of the table on the bus, behind its check.
 
+    `answered` is told of each call its command, its end (`ok`, `refused`, `failed`) and the seconds it took.
     Raises ValueError when handlers and table do not fit.
     """
     if handlers.keys() != COMMANDS.keys():
@@ -118,7 +127,25 @@ def register(
     for command, entry in served.items():
         for name in (command, *entry.aliases):
             section, _, last = name.rpartition(".")
-            _level(zos, section).handle(last, _guarded(handlers[command], entry.who, callers))
+            guarded = _guarded(handlers[command], entry.who, callers)
+            _level(zos, section).handle(last, _timed(command, guarded, answered))
+
+
+def _timed(command: str, handler: Handler, answered: Callable[[str, str, float], None]) -> Handler:
+    async def call(request: rmb.Request) -> Any:
+        began, end = time.monotonic(), "failed"
+        bind_contextvars(twin=int(request.source), command=command)
+        try:
+            answer = await handler(request)
+            end = "ok"
+            return answer
+        except rmb.RmbError:
+            end = "refused"
+            raise
+        finally:
+            answered(command, end, time.monotonic() - began)
+
+    return call
 
 
 def _level(zos: rmb.Routes, section: str) -> rmb.Routes:

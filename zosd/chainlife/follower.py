@@ -20,6 +20,7 @@ from tfchain.grid_events import (
     FarmStored,
     NodeContractCanceled,
     NodePublicConfigStored,
+    PowerTargetChanged,
     read,
 )
 from tfchain.models import Contract, ContractState, Event, Farm, FinalisedBlock, PublicConfig
@@ -57,6 +58,8 @@ class Follower:
     ) -> None:
         """`chain_is_back` is called when the chain was reached, for everything that waits for it."""
         self._farmer = farmer
+        self.power_wish: Callable[[], None] = lambda: None
+        """Called when the farmer's wish about the node's power has changed."""
         self._farm: FarmId | None = None
         self._set_farm_addresses = set_farm_addresses
         self._set_public_config = set_public_config
@@ -149,6 +152,8 @@ class Follower:
                 await self._orders.pause(Key(twin_id, contract_id), False)
             case NodePublicConfigStored(node_id, config) if node_id == node:
                 await self._put_public_config(config)
+            case PowerTargetChanged(_, node_id, _) if node_id == node:
+                self.power_wish()
             case FarmStored(farm) if farm.id == self._farm:
                 await self._put_farm(farm)
             case _:

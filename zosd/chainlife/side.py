@@ -12,9 +12,11 @@ from zosd.chainlife.farmer import Farmer
 from zosd.chainlife.follower import Follower
 from zosd.chainlife.look import ChainLook, ChainSight
 from zosd.chainlife.orders import Orders
+from zosd.chainlife.power import Power
 from zosd.chainlife.registered import Registered
 from zosd.chainlife.registration import Registration
 from zosd.chainlife.reports import ResourceReports, Uptime
+from zosd.chainlife.traffic import Counters, Traffic
 from zosd.clock import Clock
 from zosd.config import Config
 from zosd.journal.journal import Journal
@@ -37,6 +39,7 @@ class ChainSide:
         set_public_config: Callable[[str], Awaitable[None]],
         set_farm_addresses: Callable[[Sequence[str]], None],
         farmer: Farmer,
+        traffic: Counters,
     ) -> None:
         reports = config.reports
         self._belongs_to_a_farm = config.node.farm > 0
@@ -71,6 +74,9 @@ class ChainSide:
         self._follower.recall()
         self._uptime = Uptime(chain, key, clock, reports.uptime_period, reports.retry)
         self._resources = ResourceReports(chain, key, journal, clock, reports.retry)
+        self._traffic = Traffic(chain, key, journal, clock, traffic, reports.traffic_period, reports.retry)
+        self._power = Power(chain, key, clock, config.power.off, reports.retry, self._uptime.report)
+        self._follower.power_wish = self._power.look
 
     def changed(self, key: Key) -> None:
         """Something of a deployment changed its state."""
@@ -88,6 +94,8 @@ class ChainSide:
                     group.create_task(self._registration.run(), name="registration")
                 group.create_task(self._after_registration(self._uptime.run), name="uptime")
                 group.create_task(self._after_registration(self._resources.run), name="resources")
+                group.create_task(self._after_registration(self._traffic.run), name="traffic")
+                group.create_task(self._after_registration(self._keep_power), name="power")
                 group.create_task(self._after_registration(self._follow), name="events")
                 group.create_task(self._after_registration(self._compare), name="comparison")
         finally:
@@ -99,6 +107,9 @@ class ChainSide:
 
     async def _follow(self) -> None:
         await self._follower.follow(self._registered.node_id())
+
+    async def _keep_power(self) -> None:
+        await self._power.run(self._registered.node_id())
 
     async def _compare(self) -> None:
         await self._follower.compare_for_ever(self._registered.node_id())

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import time
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -56,6 +57,8 @@ class Doctor:
         self._bus = bus
         self._since: dict[str, float] = {}
         self._last: tuple[Finding, ...] = ()
+        self.bus_seconds: float | None = None
+        """In which the local Redis answered at the last look; None when it did not."""
 
     async def run(self) -> None:
         while True:
@@ -118,7 +121,10 @@ class Doctor:
         return judgement.certificate(host, expires, problem, self._clock.time())
 
     async def _look_at_bus(self) -> Sequence[Finding]:
-        return [judgement.bus(await self._bus())]
+        began = time.monotonic()
+        problem = await self._bus()
+        self.bus_seconds = None if problem else time.monotonic() - began
+        return [judgement.bus(problem)]
 
     async def _look_at_disks(self) -> Sequence[Finding]:
         free, sync_s, problem = await asyncio.to_thread(facts.journal_disk, self._state)

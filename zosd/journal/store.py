@@ -63,6 +63,10 @@ class Store:
         self._thread = threading.Thread(target=self._work, args=(connection,), name="journal", daemon=True)
         self._thread.start()
 
+    @property
+    def waiting(self) -> int:
+        return self._items.qsize()
+
     def check_open(self) -> None:
         """Raises JournalError when nothing could be written."""
         if self._thread is None or not self._thread.is_alive():
