@@ -33,7 +33,14 @@ from zosd.accept.contract import ContractView, check_contract, check_renter, not
 from zosd.accept.facts import ChainFacts, KeyMissing, Keys
 from zosd.accept.kyc import Kyc
 from zosd.accept.refusal import Refusal
-from zosd.accept.rules import Address, check_addresses, check_deployment, check_size, wanted_addresses
+from zosd.accept.rules import (
+    Address,
+    check_addresses,
+    check_deployment,
+    check_former_signers,
+    check_size,
+    wanted_addresses,
+)
 from zosd.books import Books
 from zosd.capacity import Ask, MachineFacts, shortage
 from zosd.clock import Clock
@@ -213,6 +220,7 @@ class Acceptor:
 
     def _check_newer(self, key: Key, deployment: Deployment) -> tuple[DeploymentRecord, list[UpgradeOp]]:
         record = self._stored(key)
+        check_former_signers(record.header, deployment)
         operations = drafts.operations(record, deployment, self._node.updatable)
         self._check_names(deployment)
         return record, operations
