@@ -37,7 +37,9 @@ log = structlog.get_logger(__name__)
 CANCELLED = "contract canceled event received"
 NOT_ACTIVE = "contract not active on chain"
 YOUNG = 600.0
-"""Seconds for which a deployment that the chain does not show may be newer than what the endpoint knows."""
+"""Seconds for which a deployment that the chain does not show may be newer than what the endpoint knows.
+
+So may one that was accepted after the time of the state that the endpoint shows."""
 RETRY = 30.0
 """Seconds after which a failed comparison is tried again."""
 
@@ -109,11 +111,13 @@ class Follower:
         if self._cursor.number is not None and head.number < self._cursor.number:
             log.warning("the endpoint is behind what was seen already, no comparison", head=head.number)
             return
+        # The clock of the state that is read: an endpoint may know the newest block and answer with an older state.
+        stamp = await self._chain.now() / 1000
         stored = self._journal.ledger.all()
         active = set(await self._chain.node_contracts(node))
         contracts = await self._chain.contracts([record.key.contract for record in stored])
         for record in stored:
-            await self._compare_one(record, contracts.get(record.key.contract), active)
+            await self._compare_one(record, contracts.get(record.key.contract), active, stamp)
         found = await self._chain.node(node)
         if found is not None:
             await self._put_public_config(found.public_config)
@@ -123,12 +127,13 @@ class Follower:
                 await self._put_farm(farm)
 
     async def _compare_one(
-        self, record: DeploymentRecord, contract: Contract | None, active: set[ContractId]
+        self, record: DeploymentRecord, contract: Contract | None, active: set[ContractId], stamp: float
     ) -> None:
         if record.phase in (Phase.LEAVING, Phase.WAITING):
             return
         if contract is None or contract.state is ContractState.DELETED:
-            if self._clock.time() - record.accepted < YOUNG and contract is None:
+            is_young = self._clock.time() - record.accepted < YOUNG or stamp < record.accepted
+            if is_young and contract is None:
                 log.info("young deployment without contract, looked at again", deployment=str(record.key))
                 return
             await self._orders.leave(record.key, NOT_ACTIVE)
