@@ -226,7 +226,8 @@ class GridClient:
             policy = await self.chain.pricing_policy(farm.pricing_policy_id) if farm else None
             if policy is not None:
                 policies[node] = policy
-        price = await self.chain.tft_price()
+        least, most = await self.chain.tft_price_bounds()
+        price = min(max(await self.chain.average_tft_price(), least), most)  # as billing takes it
         return make_preview(plan, existing, policies, price, await self.chain.balance(self.key.public_key))
 
     async def update(

@@ -15,6 +15,14 @@ from tfchain.models import PricingPolicy
 HOURS = 30 * 24
 UNITS_IN_USD = 10_000_000
 UNITS_IN_TFT = 10_000_000
+UNIT_BYTES = {
+    "Bytes": 1,
+    "Kilobytes": 1 << 10,
+    "Megabytes": 1 << 20,
+    "Gigabytes": 1 << 30,
+    "Terrabytes": 1 << 40,
+}
+"""What a price list counts in, in the runtime's own spelling."""
 DISCOUNTS = ((18.0, "Gold", 60), (6.0, "Silver", 40), (3.0, "Bronze", 30), (1.5, "Default", 20))
 """Months that the balance would last, the level, and the per cent taken off."""
 
@@ -34,20 +42,20 @@ class Price:
 def monthly(policy: PricingPolicy, capacity: Capacity, public_ips: int, tft_price: int) -> Price:
     """`tft_price`: 10^-3 USD for one TFT."""
     hourly = (
-        policy.storage * storage_units(policy, capacity)
-        + policy.compute * compute_units(policy, capacity)
-        + policy.public_ip * public_ips
+        policy.su.value * storage_units(policy, capacity)
+        + policy.cu.value * compute_units(policy, capacity)
+        + policy.ipu.value * public_ips
     )
     usd = hourly * HOURS / UNITS_IN_USD
     return Price(usd, round(usd * 1000 / tft_price * UNITS_IN_TFT) if tft_price else 0)
 
 
 def storage_units(policy: PricingPolicy, capacity: Capacity) -> float:
-    return capacity.hru / policy.storage_bytes / 1200 + capacity.sru / policy.storage_bytes / 200
+    return capacity.hru / UNIT_BYTES[policy.su.unit] / 1200 + capacity.sru / UNIT_BYTES[policy.su.unit] / 200
 
 
 def compute_units(policy: PricingPolicy, capacity: Capacity) -> float:
-    cores, memory = float(capacity.cru), capacity.mru / policy.compute_bytes
+    cores, memory = float(capacity.cru), capacity.mru / UNIT_BYTES[policy.cu.unit]
     return min(max(memory / 4, cores / 2), max(memory / 8, cores), max(memory / 2, cores / 4))
 
 

@@ -8,16 +8,23 @@ from client import price
 from client.price import Price
 from gridtypes import GIB, Capacity
 from tfchain.devchain.pallets.contracts import pricing as billed
-from tfchain.devchain.records import Policy, Resources
+from tfchain.devchain.records import Policy as StoredPolicy
 from tfchain.devchain.records import PricingPolicy as Stored
-from tfchain.models import PricingPolicy
+from tfchain.devchain.records import Resources
+from tfchain.models import Policy, PricingPolicy
 
-POLICY = PricingPolicy(50_000, GIB, 100_000, GIB, 40_000, 2_500, 50)
+def of(value: int) -> Policy:
+    return Policy(value, "Gigabytes")
+
+
+POLICY = PricingPolicy(
+    "p", of(50_000), of(100_000), of(15_000), of(40_000), of(2_500), of(5_000), b"", b"", 50, 1
+)
 
 
 def stored() -> Stored:
-    def of(value: int) -> Policy:
-        return Policy(value, "Gigabytes")
+    def of(value: int) -> StoredPolicy:
+        return StoredPolicy(value, "Gigabytes")
 
     return Stored(
         1, 1, b"p", of(50_000), of(100_000), of(15_000), of(40_000), of(2_500), of(5_000), b"", b"", 50

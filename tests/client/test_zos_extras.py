@@ -15,7 +15,7 @@ from gridtypes import GIB, ResultState
 from tests.client.fake_grid import FakeGrid, FakeNode
 from tests.client.files import PAIR
 from tests.client.test_cli import Zos, zos
-from tfchain.models import Farm, PricingPolicy
+from tfchain.models import Farm, Policy, PricingPolicy
 
 __all__ = ["zos"]
 
@@ -25,7 +25,8 @@ nodes: { here: 1 }
 workloads:
   - { name: data, type: zmount, node: here, size: 1 GiB }
 """
-POLICY = PricingPolicy(50_000, GIB, 100_000, GIB, 40_000, 2_500, 50)
+PRICE = Policy(50_000)
+POLICY = PricingPolicy("p", PRICE, PRICE, PRICE, PRICE, PRICE, PRICE, b"", b"", 50)
 
 
 @pytest.fixture(autouse=True)
@@ -38,6 +39,9 @@ def prices(grid: FakeGrid) -> None:
     async def price() -> int:
         return 50
 
+    async def bounds() -> tuple[int, int]:
+        return 10, 1000
+
     async def farm(number: int) -> Farm:
         return Farm(number, "f", 3, 1, "NotCertified", (), False, None)  # type: ignore[arg-type]
 
@@ -45,7 +49,8 @@ def prices(grid: FakeGrid) -> None:
         return None
 
     chain: Any = grid.chain
-    chain.pricing_policy, chain.tft_price, chain.farm, chain.rent_contract = policy, price, farm, rent
+    chain.pricing_policy, chain.average_tft_price, chain.tft_price_bounds = policy, price, bounds
+    chain.farm, chain.rent_contract = farm, rent
 
 
 def test_a_plan_tells_changes_and_cost_and_pays_nothing(zos: Zos) -> None:

@@ -31,14 +31,15 @@ def _live(chain: ChainProcess, folder: Path, *command: str) -> dict[str, Any]:
     return live(chain.folder, folder, (*command, chain.url), restart)
 
 
-def _check(found: dict[str, Any], name: str) -> None:
+def _check(found: dict[str, Any], name: str, error: str = "ContractNotExists", **more: Any) -> None:
     assert found == {
+        **more,
         "connected": 149,
         "twin": True,
         "twin id": 1,
         "contract": 1,
         "contract name": name,
-        "module error": "ContractNotExists",
+        "module error": error,
         "restart": None,
         "cancelled": True,
         "head": True,
@@ -58,10 +59,26 @@ def test_polkadot_js(chain: ChainProcess) -> None:
 
 
 @pytest.mark.toolchain
+def test_tfchain_client(chain: ChainProcess) -> None:
+    folder = folder_of("js-tfchain")
+    build(folder, "npm", "install", "--no-audit", "--no-fund", "--no-package-lock")
+    found = _live(chain, folder, "node", "run.mjs")
+    _check(found, "tsname", "NameExists", kept=[["colour"], "green"], transferred=12_345_678, together=[2, 3])
+
+
+@pytest.mark.toolchain
 def test_go_substrate_rpc_client(chain: ChainProcess) -> None:
     folder = folder_of("go")
     build(folder, "go", "build", "-o", "interop", ".")
     _check(_live(chain, folder, "./interop"), "goname")
+
+
+@pytest.mark.toolchain
+def test_tfchain_client_go(chain: ChainProcess) -> None:
+    folder = folder_of("go-tfchain")
+    build(folder, "go", "build", "-o", "interop", ".")
+    found = _live(chain, folder, "./interop")
+    _check(found, "gotfname", kept="green", together=[2, 3], events=2)
 
 
 @pytest.mark.toolchain

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from gridtypes import ContractId, WorkloadId
 from tests.zosd.parts import daemon
 from tfchain import ChainUnavailable, DispatchError, Identity, OutcomeUnknown
-from tfchain.models import Head, TrafficReport
+from tfchain.models import Head, NruConsumption
 from zosd.chainlife.notes import TRAFFIC
 from zosd.chainlife.traffic import LONGEST_ERA, Books, Traffic, sampled, taken_out
 from zosd.clock import SystemClock
@@ -41,7 +41,7 @@ class CountingChain:
     number: int = 1000
     ends: list[str] = field(default_factory=list)
     """What happens to the next calls: `away` before, `unknown` after it counted, `lost` without."""
-    later: list[TrafficReport] = field(default_factory=list)
+    later: list[NruConsumption] = field(default_factory=list)
     """Sent, its end unknown, and still on its way into a block."""
 
     async def head(self) -> Head:
@@ -50,7 +50,7 @@ class CountingChain:
     async def last_traffic_report(self, id: ContractId) -> int:
         return self.stamps.get(id, 0)
 
-    async def report_traffic(self, key: Identity, reports: Sequence[TrafficReport]) -> None:
+    async def report_network_use(self, key: Identity, reports: Sequence[NruConsumption]) -> None:
         end = self.ends.pop(0) if self.ends else "good"
         if end == "away":
             raise ChainUnavailable("connection refused")
@@ -63,7 +63,7 @@ class CountingChain:
         if end != "good":
             raise OutcomeUnknown("connection closed", b"", self.number + 50)
 
-    def include(self, reports: Sequence[TrafficReport]) -> None:
+    def include(self, reports: Sequence[NruConsumption]) -> None:
         for one in reports:
             if one.timestamp >= self.stamps.get(one.contract_id, 0):
                 self.counted[one.contract_id] = self.counted.get(one.contract_id, 0) + one.nru

@@ -10,9 +10,11 @@ from tfchain.models.contract import (
     ContractState,
     NameContract,
     NodeContract,
+    NruConsumption,
     RentContract,
-    TrafficReport,
 )
+from tfchain.models.council import Vote
+from tfchain.models.entity import Entity
 from tfchain.models.farm import Farm, FarmingPolicyLimit, PublicIp
 from tfchain.models.node import (
     ConfiguredAddress,
@@ -23,7 +25,9 @@ from tfchain.models.node import (
     PublicConfig,
     Resources,
 )
-from tfchain.models.pricing import PricingPolicy
+from tfchain.models.policy import FarmingPolicy, Policy, PricingPolicy
+from tfchain.models.provider import Provider, SolutionProvider
+from tfchain.models.service import ServiceContract
 from tfchain.models.twin import EntityProof, Twin
 
 __all__ = [
@@ -34,9 +38,11 @@ __all__ = [
     "ContractLock",
     "ContractResources",
     "ContractState",
+    "Entity",
     "EntityProof",
     "Event",
     "Farm",
+    "FarmingPolicy",
     "FarmingPolicyLimit",
     "FinalisedBlock",
     "Head",
@@ -46,12 +52,17 @@ __all__ = [
     "Node",
     "NodeContract",
     "NodePower",
+    "NruConsumption",
+    "Policy",
     "PricingPolicy",
+    "Provider",
     "PublicConfig",
     "PublicIp",
     "Receipt",
     "RentContract",
     "Resources",
-    "TrafficReport",
+    "ServiceContract",
+    "SolutionProvider",
     "Twin",
+    "Vote",
 ]

@@ -106,16 +106,16 @@ class ContractResources:
 
 
 @dataclass(frozen=True, slots=True)
-class TrafficReport:
-    """What went over a contract's public addresses."""
+class NruConsumption:
+    """What a deployment sent and received, as its node counted it."""
 
     contract_id: ContractId
     timestamp: int
-    """Unix time, seconds."""
+    """Unix time in seconds of the count."""
     window: int
-    """Seconds that it covers."""
+    """Seconds since the count before."""
     nru: int
-    """Bytes."""
+    """Bytes in that time."""
 
     def to_value(self) -> Struct:
         return {

@@ -41,6 +41,8 @@ class TfchainFacts:
 
     async def twin_key(self, twin: TwinId) -> bytes | None:
         found = await self._limited(self._chain.twin(twin))
+        if found is None:
+            found = await self._limited(self._chain.find_twin(twin))
         return found.account_id if found else None
 
     async def contract(self, id: ContractId) -> ContractView | None:

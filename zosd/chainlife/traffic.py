@@ -16,7 +16,7 @@ import structlog
 from gridtypes import ContractId, WorkloadId
 from tfchain import Chain, ChainError, ChainUnavailable, OutcomeUnknown
 from tfchain.keys import Identity
-from tfchain.models import TrafficReport
+from tfchain.models import NruConsumption
 from zosd.chainlife.notes import TRAFFIC
 from zosd.clock import Clock
 from zosd.journal.journal import Journal
@@ -166,9 +166,9 @@ class Traffic:
 
     async def _send(self, batch: tuple[tuple[int, int, int, int], ...]) -> None:
         """One call for all; when the chain refuses it, one for each, so that a bad one does not stop the others."""
-        reports = [TrafficReport(ContractId(contract), *rest) for contract, *rest in batch]
+        reports = [NruConsumption(ContractId(contract), *rest) for contract, *rest in batch]
         try:
-            await self._chain.report_traffic(self._key, reports)
+            await self._chain.report_network_use(self._key, reports)
         except OutcomeUnknown:
             raise
         except ChainError as error:
