@@ -8,7 +8,7 @@ export PYTHON
 ROOMS  := gridtypes tfchain rmb provisioners zosd client devgrid images oio dynamo
 LENIENT := $(if $(filter 0,$(shell id -u)),,--lenient)
 
-.PHONY: help setup demo test test-interop test-oio-fuzz fuzz lint format proto bench bench-dynamo lock $(addprefix test-,$(ROOMS) host grid)
+.PHONY: help setup demo test test-interop test-faults test-oio-fuzz fuzz lint format proto bench bench-dynamo lock $(addprefix test-,$(ROOMS) host grid)
 
 help: ## show this list
 	@grep -hE '^[a-z%-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 16
@@ -30,6 +30,10 @@ $(addprefix test-,$(ROOMS) host grid): test-%: ## run the tests of one room
 test-interop: ## unmodified clients of others (Go, JavaScript, Rust) against our chain, relay and nodes; needs their tool-chains
 	@$(PYTHON) devgrid/bootstrap.py --without-image $(LENIENT)
 	@$(PYTEST) tests/interop tests/grid/interop
+
+test-faults: ## kill the daemon at every point that it passes, one after the other; the count is printed
+	@$(PYTHON) devgrid/bootstrap.py $(LENIENT)
+	@FAULTS=all $(PYTEST) tests/faults
 
 fuzz: ## search by coverage for bytes that break what reads those of strangers (a minute for each)
 	@$(PYTHON) devgrid/bootstrap.py --without-image $(LENIENT)

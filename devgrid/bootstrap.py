@@ -31,6 +31,7 @@ DEBIAN_PACKAGES = (
     "bzip2",
     "ca-certificates",
     "cpio",
+    "dmidecode",
     "dnsmasq-base",
     "dosfstools",
     "e2fsprogs",

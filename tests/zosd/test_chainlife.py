@@ -28,6 +28,7 @@ from tfchain.models import (
     PublicIp,
 )
 from zosd.chainlife.cursor import JournalCursor
+from zosd.chainlife.farmer import Farmer
 from zosd.chainlife.follower import CANCELLED, Follower
 from zosd.chainlife.notes import CURSOR, PUBLIC_CONFIG
 from zosd.chainlife.registered import Registered
@@ -61,6 +62,8 @@ class MemoryChain:
     away: int = 0
     """How many calls still fail."""
     number: int = 1000
+    ahead: float = 10_000.0
+    """Seconds by which the chain's clock is ahead of ours; below zero its state is old."""
     calls: list[tuple[str, Any]] = field(default_factory=list)
     refuse: set[ContractId] = field(default_factory=set)
     money: int = 0
@@ -83,6 +86,10 @@ class MemoryChain:
             block = await self.blocks.get()
             yield block
             cursor.save(block.number)
+
+    async def now(self) -> int:
+        self._reach()
+        return int((SystemClock().time() + self.ahead) * 1000)
 
     async def node_contracts(self, node: NodeId) -> list[ContractId]:
         self._reach()
@@ -209,6 +216,7 @@ def follower(
         lambda: None,
         _ignore,
         addresses,
+        Farmer(node.journal),
     )
 
 
@@ -293,6 +301,21 @@ class TestFollower:
             await node.settled()
             assert node.states(Key(TWIN, ContractId(2))) == {"d": "ok"}
 
+    async def test_an_older_state_ends_nothing(self, tmp_path: Path) -> None:
+        """The endpoint knows the newest block, and answers with a state from before the deployment."""
+        chain = MemoryChain(ahead=-3600)
+        async with daemon(tmp_path) as node:
+            await node.deploy_with_contract(deployment(zmount("d")))
+            await node.settled()
+            watcher = follower(node, chain)
+            watcher._clock.time = lambda: SystemClock().time() + 1200  # type: ignore[method-assign]
+            await watcher.compare(NODE)
+            assert len(node.journal.ledger) == 1
+            assert not node.journal.ledger.all()[0].workloads[0].leaving
+            chain.ahead = 60
+            await watcher.compare(NODE)
+            await node.until(lambda: len(node.journal.ledger) == 0)
+
     async def test_an_endpoint_that_is_behind_ends_nothing(self, tmp_path: Path) -> None:
         chain = MemoryChain()
         async with daemon(tmp_path) as node:
@@ -363,7 +386,17 @@ class TestRegistration:
         settings = ChainSection(urls=("ws://x",), activation="http://x/activate")
         clock = FastClock()
         return (
-            Registration(chain, key, section, settings, made, registered, clock, 86400),  # type: ignore[arg-type]
+            Registration(
+                chain,  # type: ignore[arg-type]
+                key,
+                section,
+                settings,
+                made,
+                registered,
+                clock,
+                86400,
+                Farmer(node.journal),
+            ),
             registered,
         )
 
@@ -379,7 +412,7 @@ class TestRegistration:
                 await asyncio.wait_for(registered.done.wait(), 5)
             assert [call for call, _ in chain.calls] == ["activate", "terms", "twin", "create"]
             assert registered.node_id() == NODE
-            assert registration.farmer == 3
+            assert Farmer(node.journal).twin == 3
             assert [(facts.node, facts.twin) for facts in told] == [(NODE, 5)]
             # A second start with the same data changes nothing.
             chain.calls.clear()

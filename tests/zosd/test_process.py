@@ -59,7 +59,11 @@ class Bus:
             reply_to=queues.REPLY,
             now=int(time.time()),
         ).with_payload(body)
-        await self.link.command("LPUSH", queues.command(command), request.to_json())
+        root = command.partition(".")[0]
+        served = await self.link.command("SISMEMBER", queues.router(root), command)
+        # The peer hands what no router serves to whoever serves the rest below the root.
+        where = root if not served and await self.link.command("EXISTS", queues.router(root)) else command
+        await self.link.command("LPUSH", queues.command(where), request.to_json())
         found = await self.link.command("BRPOP", queues.REPLY, 20)
         assert found is not None, f"{command}: no answer came"
         answer = Message.from_json(found[1])

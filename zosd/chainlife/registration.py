@@ -14,6 +14,7 @@ from gridtypes import Capacity, FarmId, NodeId, TwinId
 from tfchain import Chain, ChainError, ChainUnavailable
 from tfchain.keys import Identity
 from tfchain.models import Interface, Location, Node, Resources
+from zosd.chainlife.farmer import Farmer
 from zosd.chainlife.registered import Registered
 from zosd.clock import Clock
 from zosd.config import ChainSection, NodeSection
@@ -53,6 +54,7 @@ class Registration:
         registered: Registered,
         clock: Clock,
         refresh_period: float,
+        farmer: Farmer,
     ) -> None:
         self._chain = chain
         self._key = key
@@ -62,12 +64,7 @@ class Registration:
         self._registered = registered
         self._clock = clock
         self._refresh_period = refresh_period
-        self._farmer: TwinId | None = None
-
-    @property
-    def farmer(self) -> TwinId | None:
-        """The twin of the node's farm, as of the last refresh."""
-        return self._farmer
+        self._farmer = farmer
 
     async def run(self) -> None:
         """Register, then keep the node object true, for ever."""
@@ -95,7 +92,8 @@ class Registration:
         twin = await self._ensure_twin()
         node = await self._ensure_node(twin, wanted)
         farm = await self._chain.farm(wanted.farm)
-        self._farmer = farm.twin_id if farm else None
+        if farm is not None:
+            await self._farmer.learn(farm.twin_id)
         if not self._registered.done.is_set():
             log.info("registered", node=node, twin=twin, farm=wanted.farm)
         await self._registered.set(node, twin)
