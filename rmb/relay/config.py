@@ -31,6 +31,8 @@ class RelaySection(Section):
     """Most sessions that are connected at the same time."""
     largest: int = Field(default=20 << 20, ge=1024)
     """Of one envelope."""
+    ping: float = Field(default=30.0, ge=0)
+    """How often a silent peer is asked whether it is still there; 0: never."""
     federation_scheme: Literal["https", "http"] = "https"
     """How other relays are reached; `http` is for grids on one machine."""
     others: dict[str, str] = Field(default_factory=dict)

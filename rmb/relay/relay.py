@@ -73,7 +73,13 @@ class Relay:
             self._presence.is_elsewhere,
         )
         self._server = RelayServer(
-            self.hub, self._router, self.twins, self.metrics, self._presence, config.relay.largest
+            self.hub,
+            self._router,
+            self.twins,
+            self.metrics,
+            self._presence,
+            config.relay.largest,
+            config.relay.ping,
         )
         self._runner = web.AppRunner(
             self._server.application(), access_log=None, shutdown_timeout=1.0, handler_cancellation=True

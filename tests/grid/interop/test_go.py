@@ -17,6 +17,7 @@ from tfchain import key_file
 pytestmark = [pytest.mark.root, pytest.mark.timeout(1800)]
 
 NOT_FOUND = "function is not found"
+LIFE_S = 300.0
 
 
 def test_go_node_client(grid: Grid, user: User) -> None:
@@ -60,7 +61,13 @@ def test_go_node_client(grid: Grid, user: User) -> None:
     assert values["deployments"] == expected["deployments"]
     assert "zos" in values["interfaces"]
     assert errors["public config"] == "no public configuration"
-    assert {name for name, text in errors.items() if text == NOT_FOUND} == {
-        "dmi", "gpus", "diagnostics", "exit device", "set exit device", "all interfaces",
-    }  # fmt: skip
+    assert {name for name, text in errors.items() if NOT_FOUND in text} == set()
     assert {"get", "changes", "delete"} <= errors.keys()
+    assert values["at once"] == 20
+    assert "life" not in errors, errors["life"]
+    assert (values["deployed"], values["updated"], values["cancelled"]) == ("ok", "ok", True)
+    assert values["history"] >= 2
+    assert "hash" in errors["deploy of another hash"]
+    assert "signature" in errors["deploy unsigned"]
+    assert values["key on the chain"] is False
+    assert values["version without a key"]["zos"] == expected["version"]
