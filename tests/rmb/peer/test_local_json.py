@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import base64
-import contextlib
 import json
 import time
 import uuid
-from collections.abc import AsyncIterator, Callable
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -20,9 +19,9 @@ from rmb.errors import MessageError
 from rmb.gen1.message import Message
 from rmb.gen2.encryption import EncryptionKey
 from rmb.gen2.session import Session
-from rmb.peer import daemon, local_json
-from rmb.peer.config import PeerConfig
-from rmb.redis_link import RedisAddress, RedisLink
+from rmb.peer import local_json
+from rmb.redis_link import RedisLink
+from tests.rmb.peer.local_peer import local_peer
 from tests.rmb.redis_server import redis_server
 from tests.rmb.relay.grid import PEOPLE, RelayProcess
 from tests.tfchain.devchain.process import ChainProcess
@@ -91,36 +90,6 @@ def test_other_replies_are_of_generation_1(raw: bytes) -> None:
     assert not local_json.is_reply(raw)
 
 
-@contextlib.asynccontextmanager
-async def _peer(
-    folder: Path,
-    twin: int,
-    redis: str,
-    chain: ChainProcess,
-    hub: RelayProcess,
-    *generation2: str,
-) -> AsyncIterator[RedisLink]:
-    """A peer of a twin; yields a link to the Redis of its local programs."""
-    PEOPLE[twin - 1].save(folder / f"key{twin}")
-    config = PeerConfig.model_validate(
-        {
-            "redis": {"url": redis},
-            "identity": {"key_file": folder / f"key{twin}"},
-            "chain": {"urls": [chain.url]},
-            "relays": {"urls": [hub.url], "register_twin": False},
-            "services": {"generation2": generation2},
-        }
-    )
-    running = asyncio.create_task(daemon.run(config))
-    link = RedisLink(RedisAddress.parse(redis))
-    try:
-        yield link
-    finally:
-        running.cancel()
-        await asyncio.gather(running, return_exceptions=True)
-        await link.close()
-
-
 async def _serve(link: RedisLink, command: str, work: Callable[[Any], Any]) -> None:
     """A service as somebody writes it in another language."""
     while True:
@@ -181,8 +150,8 @@ async def test_clients_and_services_of_both_generations_meet(
     router.subroute("old").handle("add", old)
     with redis_server() as other:
         async with (
-            _peer(tmp_path, 1, redis_socket, chain, hub, "app") as services,
-            _peer(tmp_path, 2, other, chain, hub) as clients,
+            local_peer(tmp_path, 1, redis_socket, chain, hub, "app") as services,
+            local_peer(tmp_path, 2, other, chain, hub) as clients,
             await rmb.connect(other) as first_generation,
             Chain([chain.url]) as client,
         ):
