@@ -17,7 +17,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from dynamo.core import executable
-from dynamo.core.applications.scheduler import freeze_image
+from dynamo.core.cluster.member import freeze_image
 from dynamo.core.inventory import DynamoInventory
 from dynamo.detox.cycle import Cycle
 from dynamo.detox.image import private_image

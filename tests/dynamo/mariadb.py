@@ -78,6 +78,10 @@ class MariaDB:
             cursor.execute(f"CREATE DATABASE `{name}`")
         return {"socket": str(self.socket), "user": "root", "db": name}
 
+    def drop(self, name: str) -> None:
+        with self._connect() as connection, connection.cursor() as cursor:
+            cursor.execute(f"DROP DATABASE IF EXISTS `{name}`")
+
     def stop(self) -> None:
         if self._process is not None:
             self._process.terminate()
