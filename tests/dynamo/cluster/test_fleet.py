@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import signal
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -98,27 +99,27 @@ def test_w14_b2_b3_b5_the_fleet_goes_on_whichever_server_dies_or_stops(fleet: Fl
     fleet.wait_until_equal(0, 1, 2)
     fleet.write(dead, "AfterReturn")
 
-    # A writer that is paused until its right has ended changes nothing when it wakes up.
-    slow = fleet.servers[dead].script(WRITER + "import time\ntime.sleep(3)\n", "slow.py")
-    fleet.servers[dead].run("exec_auth", "-x", slow, "-t", "slow")
-    path = f"{slow} Fenced"
-    answer = json.loads(fleet.servers[dead].dynamo("-W", "-A", "-t", "slow", "--json", path).stdout)
+    # A writer whose server is paused until its right has ended changes nothing when it wakes up.
+    with tempfile.TemporaryDirectory(prefix="dynamo-flag-") as name:
+        Path(name).chmod(0o755)  # programs run as another user
+        flag = Path(name) / "go"
+        waiting = f"import os, time\nwhile not os.path.exists({str(flag)!r}):\n    time.sleep(0.05)\n"
+        slow = fleet.servers[dead].script(WRITER + waiting, "slow.py")
+        fleet.servers[dead].run("exec_auth", "-x", slow, "-t", "slow")
+        submitted = fleet.servers[dead].dynamo("-W", "-A", "-t", "slow", "--json", f"{slow} Fenced")
+        answer = json.loads(submitted.stdout)
 
-    def runner() -> str:
-        row = json.loads(fleet.servers[alive[0]].dynamo("-p", str(answer["appid"]), "--json").stdout)
-        return str(row["server"]) if row["status"] == "run" else ""
+        def runner() -> str:
+            row = json.loads(fleet.servers[alive[0]].dynamo("-p", str(answer["appid"]), "--json").stdout)
+            return str(row["server"]) if row["status"] == "run" else ""
 
-    paused = int(wait_for(runner, "Start of the slow writer").removeprefix("dyn"))
-    fleet.servers[paused].send(signal.SIGSTOP)
-    other = next(number for number in range(3) if number != paused)
-    fleet.write(other, "WhilePaused")
-    fleet.servers[paused].send(signal.SIGCONT)
-
-    def ended() -> str:
-        row = json.loads(fleet.servers[other].dynamo("-p", str(answer["appid"]), "--json").stdout)
-        return str(row["status"]) if row["status"] not in ("new", "assigned", "run") else ""
-
-    assert wait_for(ended, "End of the slow writer") in ("failed", "killed")
+        paused = int(wait_for(runner, "Start of the slow writer").removeprefix("dyn"))
+        fleet.servers[paused].send(signal.SIGSTOP)
+        other = next(number for number in range(3) if number != paused)
+        fleet.write(other, "WhilePaused")
+        flag.touch()
+        fleet.servers[paused].send(signal.SIGCONT)
+        _assert_refused(fleet, other, answer["appid"])
     fleet.wait_until_equal(0, 1, 2)
     sites = fleet.servers[0].inventory().sites
     assert "Fenced" not in sites
@@ -131,6 +132,14 @@ def test_w14_b2_b3_b5_the_fleet_goes_on_whichever_server_dies_or_stops(fleet: Fl
         "AfterReturn",
         "WhilePaused",
     } <= set(sites)
+
+
+def _assert_refused(fleet: Fleet, asked: int, number: int) -> None:
+    def ended() -> str:
+        row = json.loads(fleet.servers[asked].dynamo("-p", str(number), "--json").stdout)
+        return str(row["status"]) if row["status"] not in ("new", "assigned", "run") else ""
+
+    assert wait_for(ended, "End of the slow writer") in ("failed", "killed")
 
 
 def test_a_server_that_joins_late_clones_and_one_that_stops_leaves(fleet: Fleet) -> None:
