@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import random
 import signal
 import tempfile
 from collections.abc import Iterator
@@ -14,6 +16,9 @@ import pytest
 from tests.dynamo.mariadb import MariaDB
 from tests.dynamo.single_server import SingleServer, wait_for
 from tests.dynamo.snapshot import snapshot
+
+WRITERS = int(os.environ.get("DYNAMO_WRITERS", "12"))
+"""How many random writers run; every fourth one loses a server."""
 
 WRITER = (
     "import sys\nfrom dynamo.core.executable import inventory\nfrom dynamo.dataformat import Site, Dataset\n"
@@ -153,3 +158,50 @@ def test_a_server_that_joins_late_clones_and_one_that_stops_leaves(fleet: Fleet)
     fleet.wait_until_equal(0, 1, 2)
     log = (fleet.servers[2].folder / "log" / "server.log").read_text()
     assert "Cloning the store of dyn" in log
+
+
+def test_servers_outlive_the_master_database_and_go_on_when_it_is_back(
+    fleet: Fleet, mariadb: MariaDB
+) -> None:
+    fleet.write(0, "BeforeCut")
+    mariadb.kill()
+    done = fleet.servers[1].dynamo("-W", "-t", "writer", f"{fleet.writer} DuringCut")
+    assert done.returncode == 1
+    assert "cannot be used" in done.stderr
+    mariadb.start()
+    for number in range(3):
+        fleet.write(number, f"AfterCut{number}")
+    fleet.wait_until_equal(0, 1, 2)
+    sites = set(fleet.servers[0].inventory().sites)
+    assert {"BeforeCut", "AfterCut0", "AfterCut1", "AfterCut2"} <= sites
+    assert "DuringCut" not in sites
+
+
+@pytest.mark.timeout(120 + 20 * WRITERS)
+def test_b8_random_writers_with_kills_leave_all_stores_equal(fleet: Fleet) -> None:
+    dice = random.Random(8)
+    tried, succeeded = WRITERS, set()
+    for number in range(tried):
+        asked = dice.randrange(3)
+        killed = dice.randrange(3) if number % 4 == 3 else None
+        answer = fleet.servers[asked].dynamo(
+            "-W", "-A", "-t", "writer", "--json", f"{fleet.writer} Job{number}"
+        )
+        identity = json.loads(answer.stdout)["appid"]
+        if killed is not None:
+            fleet.servers[killed].stop(signal.SIGKILL)
+            fleet.servers[killed].start()
+
+        def ended(asked: int = asked, identity: int = identity) -> str:
+            row = json.loads(fleet.servers[asked].dynamo("-p", str(identity), "--json").stdout)
+            return str(row["status"]) if row["status"] not in ("new", "assigned", "run") else ""
+
+        if wait_for(ended, "End of a writer") == "done":
+            succeeded.add(number)
+    fleet.wait_until_equal(0, 1, 2)
+    inventory = fleet.servers[0].inventory()
+    for number in range(tried):
+        both = f"Job{number}" in inventory.sites, f"/Job{number}/1" in inventory.datasets
+        assert both[0] == both[1], f"half of job {number} was applied"
+        assert both[0] or number not in succeeded, f"job {number} was acknowledged and lost"
+    assert len(succeeded) >= tried // 2

@@ -7,7 +7,9 @@ import logging
 import secrets
 import shutil
 import time
+from collections.abc import Callable
 from pathlib import Path
+from typing import TypeVar
 
 from dynamo.core.applications.child import Task
 from dynamo.core.applications.job import Ending, Job, Outcome
@@ -16,11 +18,15 @@ from dynamo.core.cluster.member import Member
 from dynamo.core.master.applications import Application, ApplicationQueue, AuthLevel, Status
 from dynamo.core.master.authorizations import Authorizations
 from dynamo.core.master.users import Users
-from dynamo.dataformat import DynamoError
+from dynamo.dataformat import DynamoError, OperationalError
 
 LOG = logging.getLogger(__name__)
 
+Result = TypeVar("Result")
+
 DAY_S = 86400
+DATABASE_S = 1.0
+"""How long to wait before a database that is away is asked again, in seconds."""
 OUTPUT_S = 0.5
 """How often output is handed on to another server, in seconds."""
 PIECE = 1 << 16
@@ -62,6 +68,7 @@ class Scheduler:
         self._max_procs = max_procs
         self.console_user = user
         self._poll = poll
+        self._cleaned = -CLEAN_S
         self._wake = asyncio.Event()
         self._changed = asyncio.Condition()
 
@@ -85,26 +92,13 @@ class Scheduler:
 
     async def serve(self) -> None:
         """Run applications until cancelled; what runs then is ended."""
-        leftovers = self.queue.kill_leftovers(self.name)
+        leftovers = await self._with_database(lambda: self.queue.kill_leftovers(self.name))
         if leftovers:
             LOG.warning("%d applications were left unfinished and are marked killed", leftovers)
-        cleaned = 0.0
         async with asyncio.TaskGroup() as group:
             try:
                 while True:
-                    if time.monotonic() - cleaned > CLEAN_S or cleaned == 0.0:
-                        self.forget_old()
-                        cleaned = time.monotonic()
-                    for number, reason in self.queue.to_be_killed(self.name):
-                        if number in self.jobs:
-                            self.jobs[number].kill(reason)
-                    while len(self.jobs) < self._max_procs:
-                        app = self._next()
-                        if app is None:
-                            break
-                        job = self._job(app)
-                        self.jobs[app.id] = job
-                        group.create_task(self._run(app, job))
+                    await self._with_database(lambda: self._round(group))
                     self._wake.clear()
                     try:
                         async with asyncio.timeout(self._poll):
@@ -116,6 +110,30 @@ class Scheduler:
                     job.kill("The server stops")
                 while self.jobs:
                     await self.wait_for_change(1.0)
+
+    async def _with_database(self, work: Callable[[], Result]) -> Result:
+        """Do something with the master database, as soon as it answers."""
+        while True:
+            try:
+                return work()
+            except OperationalError as error:
+                LOG.warning("waiting for the master database: %s", error)
+                await asyncio.sleep(DATABASE_S)
+
+    def _round(self, group: asyncio.TaskGroup) -> None:
+        if time.monotonic() - self._cleaned > CLEAN_S:
+            self.forget_old()
+            self._cleaned = time.monotonic()
+        for number, reason in self.queue.to_be_killed(self.name):
+            if number in self.jobs:
+                self.jobs[number].kill(reason)
+        while len(self.jobs) < self._max_procs:
+            app = self._next()
+            if app is None:
+                break
+            job = self._job(app)
+            self.jobs[app.id] = job
+            group.create_task(self._run(app, job))
 
     def _next(self) -> Application | None:
         if self.queue.has_waiting_writer() and self.member.take_write_slot():
@@ -133,14 +151,15 @@ class Scheduler:
         return Job(task, None if hours < 0 else max(limit, 1.0))
 
     async def _run(self, app: Application, job: Job) -> None:
+        status: Status = Status.FAILED
+        exit_code: int | None = 1
         try:
             status, exit_code = await self._finish(app, job)
             LOG.info("Application %d (%s) ended: %s, exit code %s", app.id, app.title, status, exit_code)
-            self.queue.set_status(app.id, status, exit_code)
         except Exception:
             LOG.exception("Application %d (%s) broke", app.id, app.title)
-            self.queue.set_status(app.id, Status.FAILED, 1)
         finally:
+            await self._with_database(lambda: self.queue.set_status(app.id, status, exit_code))
             self.jobs.pop(app.id, None)
             if app.auth_level is AuthLevel.WRITE:
                 self.member.give_write_slot()
@@ -160,9 +179,9 @@ class Scheduler:
         ):
             return Status.AUTHFAILED, None
         async with self.member.image:
-            self.member.catch_up()
-            await job.start(self.inventory, Authorizer(self.users))
-        self.queue.set_status(app.id, Status.RUN)
+            await self._with_database(self.member.catch_up)
+            await job.start(self.inventory, await self._with_database(lambda: Authorizer(self.users)))
+        await self._with_database(lambda: self.queue.set_status(app.id, Status.RUN))
         await self._notify()
         async with asyncio.TaskGroup() as group:
             copying = None
@@ -178,7 +197,7 @@ class Scheduler:
             with (job.task.work_area / "_stderr").open("a") as stderr:
                 print(outcome.reason, file=stderr)
         if app.user_host != self.name:
-            self._copy_once(app, job.task.work_area, {})
+            await self._with_database(lambda: self._copy_once(app, job.task.work_area, {}))
         if outcome.ending is Ending.KILLED:
             return Status.KILLED, outcome.exit_code
         return (Status.DONE if outcome.exit_code == 0 else Status.FAILED), outcome.exit_code
@@ -195,7 +214,7 @@ class Scheduler:
         """Hand output on to the server whose client waits for it."""
         done: dict[str, int] = {}
         while True:
-            self._copy_once(app, area, done)
+            await self._with_database(lambda: self._copy_once(app, area, done))
             await asyncio.sleep(OUTPUT_S)
 
     def _copy_once(self, app: Application, area: Path, done: dict[str, int]) -> None:

@@ -26,11 +26,13 @@ class SequenceRunner:
     async def serve(self) -> None:
         """Keep sequences going until cancelled."""
         while True:
-            for found in self.register.listed(enabled_only=True) if self._scheduler.member.is_primary else ():
-                try:
+            try:
+                for found in (
+                    self.register.listed(enabled_only=True) if self._scheduler.member.is_primary else ()
+                ):
                     self._look(found)
-                except DynamoError as error:
-                    LOG.error("Sequence %s does not go on: %s", found.name, error)
+            except DynamoError as error:
+                LOG.error("Sequences do not go on: %s", error)
             await asyncio.sleep(self._round_s)
 
     def _look(self, found: Registered) -> None:
