@@ -16,6 +16,7 @@ from dynamo.core.inventory import DynamoInventory
 from tests.dynamo.certificates import Authority
 
 LIMIT_S = 120.0
+LEASE_S = 4
 PARTITIONS = "Default: dataset.name == *\nOwned: blockreplica.owner != None\n"
 
 
@@ -33,16 +34,26 @@ def wait_for(condition: Any, what: str, limit: float = LIMIT_S) -> Any:
 class SingleServer:
     """A `dynamod` in a folder, users `admin` (may do everything), `guest` (may look), and a stranger."""
 
-    def __init__(self, folder: Path, modules: Path | None = None, **applications: Any) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        modules: Path | None = None,
+        *,
+        name: str = "single",
+        master: dict[str, Any] | None = None,
+        authority: Authority | None = None,
+        with_users: bool = True,
+    ) -> None:
         self.folder = folder
         self.modules = modules or folder / "no-modules"
         self.work_base = folder / "work"
         self.config = folder / "server_config.json"
         self._port_file = folder / "port"
         self._process: subprocess.Popen[bytes] | None = None
-        authority = Authority(folder)
+        authority = authority or Authority(folder)
+        self.authority = authority
         self.ca = authority.path
-        self.certificates = {name: authority.issue(name) for name in ("admin", "guest", "stranger")}
+        self.certificates = {user: authority.issue(user) for user in ("admin", "guest", "stranger")}
         host = authority.issue("host")
         (folder / "partitions.txt").write_text(PARTITIONS)
         self.inventory_config = {
@@ -56,7 +67,11 @@ class SingleServer:
             json.dumps(
                 {
                     "inventory": self.inventory_config,
-                    "manager": {"master": {"path": str(folder / "server.db")}},
+                    "name": name,
+                    "manager": {
+                        "master": master or {"path": str(folder / "server.db")},
+                        "lease": {"ttl": LEASE_S},
+                    },
                     "applications": {
                         "enabled": True,
                         "sequence_round": 0.2,
@@ -67,7 +82,6 @@ class SingleServer:
                             "capath": str(self.ca),
                             "port": 0,
                         },
-                        **applications,
                     },
                     "web": {
                         "http_port": 0,
@@ -82,9 +96,10 @@ class SingleServer:
                 }
             )
         )
-        for name in ("admin", "guest"):
+        for name in ("admin", "guest") if with_users else ():
             self.run("user_auth", "-u", name, "-n", f"/O=Acme, Inc./CN={name}", "-Y")
-        self.run("user_auth", "-u", "admin", "-r", "admin")
+        if with_users:
+            self.run("user_auth", "-u", "admin", "-r", "admin")
 
     def run(self, tool: str, *arguments: str) -> subprocess.CompletedProcess[str]:
         """One of the commands for those who run a server."""
@@ -114,7 +129,7 @@ class SingleServer:
             env={**os.environ, "DYNAMO_SERVER_DEBUG": "1"},
         )
 
-    def start(self) -> None:
+    def start(self, wait: bool = True) -> None:
         """Start the server and wait until it serves clients."""
         self._port_file.unlink(missing_ok=True)
         self._process = subprocess.Popen(
@@ -129,9 +144,11 @@ class SingleServer:
             ],
             start_new_session=True,
         )
-        wait_for(self._is_up, "Start of the server")
+        if wait:
+            wait_for(self.is_up, "Start of the server")
 
-    def _is_up(self) -> bool:
+    def is_up(self) -> bool:
+        """Does it serve clients?"""
         assert self._process is not None
         assert self._process.poll() is None, (self.folder / "log" / "server.log").read_text()
         return self._port_file.exists() and self._port_file.read_text() != ""
@@ -148,6 +165,11 @@ class SingleServer:
     def pid(self) -> int:
         assert self._process is not None
         return self._process.pid
+
+    def send(self, number: signal.Signals) -> None:
+        """Send a signal to the server."""
+        assert self._process is not None
+        self._process.send_signal(number)
 
     def stop(self, number: signal.Signals = signal.SIGTERM) -> None:
         """Stop the server, at once with SIGKILL."""

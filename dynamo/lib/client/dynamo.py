@@ -36,6 +36,7 @@ def dynamo(
     poll: Annotated[int | None, typer.Option("-p", "--poll", help="Show an application.")] = None,
     kill: Annotated[int | None, typer.Option("-x", "--kill", help="End an application.")] = None,
     listing: Annotated[bool, typer.Option("-l", "--list", help="Show the newest applications.")] = False,
+    servers: Annotated[bool, typer.Option("--servers", help="Show the servers of the fleet.")] = False,
     add: Annotated[Path | None, typer.Option("-a", "--add-sequence", help="Add sequences of a file.")] = None,
     start: Annotated[str | None, typer.Option("-q", "--start-sequence", help="Name, or ALL.")] = None,
     stop: Annotated[str | None, typer.Option("-o", "--stop-sequence", help="Name, or ALL.")] = None,
@@ -57,6 +58,9 @@ def dynamo(
                 raise typer.Exit(0 if answer["result"] == "success" else 1)
             elif listing:
                 for row in connection.ask("list"):
+                    _show(row, as_json)
+            elif servers:
+                for row in connection.ask("servers"):
                     _show(row, as_json)
             elif add is not None:
                 _show(connection.ask("add", **_sequences(add)), as_json)

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
-from dynamo.core.components.persistency import InventoryStore, Patterns, Selection, Version
+from dynamo.core.components.persistency import Commit, InventoryStore, Patterns, Selection, Version
 from dynamo.core.objectrepository import Action
 from dynamo.core.proxy import InventoryProxy
 from dynamo.dataformat import ConfigurationError, DynamoError, OperationalError, Partition, wire
@@ -154,19 +154,23 @@ class DynamoInventory(Repository):
             raise refused.__cause__ or refused from None
 
     def apply(
-        self, commands: Iterable[tuple[Action, dict[str, Any]]], version: Version | None = None
+        self,
+        commands: Iterable[tuple[Action, dict[str, Any]]],
+        version: Version | Callable[[], Version] | None = None,
     ) -> list[Any]:
         """Apply a batch, all or nothing, in memory and in one transaction of the store; the embedded objects.
 
-        Raises BatchRefused when a command does not fit, OperationalError when the store fails.
+        `version` is stored with it; a function is called when everything fits and before anything is final.
+        Raises BatchRefused when a command does not fit, OperationalError when the store or that function fails.
         """
         objects = [(action, _decoded(action, value)) for action, value in commands]
         done: list[Any] = []
         self._dirty = False
         try:
-            with nullcontext() if self._store is None else self._store.transaction(version):
+            with nullcontext(Commit()) if self._store is None else self._store.transaction() as commit:
                 for action, obj in objects:
                     done.append(self._apply(action, obj))
+                commit.version = version() if callable(version) else version
         except Exception as error:
             if self._dirty:
                 self._reload(error)

@@ -8,11 +8,14 @@ import json
 import logging
 import signal
 import socket
+import time
 from logging.handlers import RotatingFileHandler
 from pathlib import Path
 
 from dynamo.core.applications.door import Door
-from dynamo.core.applications.scheduler import Scheduler, freeze_image
+from dynamo.core.applications.scheduler import Scheduler
+from dynamo.core.cluster.member import Member
+from dynamo.core.components.impl.database import Database
 from dynamo.core.dynamoinventory import DynamoInventory
 from dynamo.core.master.applications import ApplicationQueue
 from dynamo.core.master.authorizations import Authorizations
@@ -21,7 +24,7 @@ from dynamo.core.master.users import Users
 from dynamo.core.sequences.register import SequenceRegister
 from dynamo.core.sequences.runner import SequenceRunner
 from dynamo.core.serverconfig import LoggingConfig, ServerConfig
-from dynamo.dataformat import ConfigurationError
+from dynamo.dataformat import ConfigurationError, OperationalError
 from dynamo.web.listener import Listener
 
 LOG = logging.getLogger(__name__)
@@ -48,29 +51,38 @@ class Server:
     """One server of a fleet, in one thread, so that it can fork."""
 
     def __init__(self, config: ServerConfig) -> None:
-        """Raises ConfigurationError, OperationalError when a database cannot be opened."""
+        """Raises ConfigurationError, OperationalError when the store cannot be opened."""
         self._config = config
-        self.name = socket.gethostname()
+        self.name = config.name or socket.gethostname()
         self.inventory = DynamoInventory(config.inventory.model_dump(exclude_none=True))
-        self.master = open_master(Path(config.manager.master.path))
         self.door: Door | None = None
         self.listener: Listener | None = None
         self.ready = asyncio.Event()
 
     async def run(self) -> None:
-        """Load, then serve until cancelled."""
+        """Load, then serve until cancelled.  Raises StartTimeout when there is no master database for too long."""
         gc.disable()
-        self.inventory.load()
-        freeze_image()
-        LOG.info("Loaded %d datasets at %d sites", len(self.inventory.datasets), len(self.inventory.sites))
+        self.master = await reached_master(self._config)
+        self.member = Member(
+            self.name,
+            self.inventory,
+            self.master,
+            self._config.manager.lease.ttl,
+            self._config.inventory.persistency,
+        )
         try:
+            self.member.start()
+            LOG.info(
+                "Loaded %d datasets at %d sites", len(self.inventory.datasets), len(self.inventory.sites)
+            )
             async with asyncio.TaskGroup() as group:
+                group.create_task(self.member.serve())
                 if self._config.applications.enabled:
                     self._start_applications(group)
                 else:
                     self.ready.set()
-                    group.create_task(asyncio.Event().wait())
         finally:
+            self.member.stop()
             self.inventory.close()
             self.master.close()
 
@@ -81,8 +93,7 @@ class Server:
             raise ConfigurationError("applications.enabled needs applications.server, where clients come in")
         authorizations = Authorizations(self.master)
         scheduler = Scheduler(
-            self.name,
-            self.inventory,
+            self.member,
             ApplicationQueue(self.master),
             authorizations,
             Users(self.master),
@@ -109,6 +120,26 @@ class Server:
                 group.create_task(self.listener.serve(started))
                 await started.wait()
             group.create_task(door.serve(self.ready))
+
+
+class StartTimeout(OperationalError):
+    """What a server waits for did not come."""
+
+
+async def reached_master(config: ServerConfig) -> Database:
+    """The master database, waited for up to the start time-out.  Raises StartTimeout."""
+    begin = time.monotonic()
+    pause = 0.5
+    while True:
+        try:
+            return open_master(config.manager.master)
+        except OperationalError as error:
+            since = time.monotonic() - begin
+            if since > config.start_timeout:
+                raise StartTimeout(f"No master database after {since:.0f} s: {error}") from None
+            LOG.warning("waiting for the master database since %.0f s: %s", since, error)
+            await asyncio.sleep(pause)
+            pause = min(pause * 2, 15.0)
 
 
 async def serve(config: ServerConfig, port_file: Path | None = None) -> None:

@@ -7,7 +7,7 @@ import os
 from pathlib import Path
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from dynamo.dataformat import Configuration, ConfigurationError
 
@@ -36,15 +36,29 @@ class InventoryConfig(_Section):
 
 
 class MasterConfig(_Section):
-    """The file of users, rights and the queue."""
+    """Where users, rights, the queue and the log of changes are: a file of one server, or a database of a fleet."""
 
-    path: str
+    path: str | None = None
+    db_params: dict[str, Any] | None = None
+
+    @model_validator(mode="after")
+    def _one_of_both(self) -> MasterConfig:
+        if (self.path is None) == (self.db_params is None):
+            raise ValueError("give either path (a single server) or db_params (a fleet)")
+        return self
+
+
+class LeaseConfig(_Section):
+    """How long a right lasts that is not renewed, in seconds of the database's clock."""
+
+    ttl: int = Field(default=10, ge=2, le=3600)
 
 
 class ManagerConfig(_Section):
     """What servers share."""
 
     master: MasterConfig
+    lease: LeaseConfig = LeaseConfig()
 
 
 class DoorConfig(_Section):
@@ -96,6 +110,8 @@ class LoggingConfig(_Section):
 class ServerConfig(_Section):
     """Everything a server has to know."""
 
+    name: str | None = Field(default=None, min_length=1, max_length=64)
+    start_timeout: float = Field(default=600.0, gt=0)
     inventory: InventoryConfig = InventoryConfig()
     manager: ManagerConfig
     applications: ApplicationsConfig = ApplicationsConfig(enabled=False)

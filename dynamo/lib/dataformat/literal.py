@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import inspect
+import warnings
 from collections.abc import Callable
 from typing import Any
 
@@ -47,7 +48,9 @@ def make_object(text: str) -> Object:
     if len(text) > MAX_TEXT:
         raise ObjectError(f"Text of an object has {len(text)} characters; at most {MAX_TEXT} are read")
     try:
-        call = ast.parse(text, mode="eval").body
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of odd escapes in a text of somebody else
+            call = ast.parse(text, mode="eval").body
         if not isinstance(call, ast.Call) or not isinstance(call.func, ast.Name):
             raise ValueError("it is not one call")
         constructor = _CLASSES.get(call.func.id)
@@ -64,6 +67,14 @@ def make_object(text: str) -> Object:
         encode(obj)
     except ObjectError:
         raise
-    except (ValueError, TypeError, AttributeError, SyntaxError, MemoryError, RecursionError) as error:
+    except (
+        ValueError,
+        TypeError,
+        AttributeError,
+        ArithmeticError,
+        SyntaxError,
+        MemoryError,
+        RecursionError,
+    ) as error:
         raise ObjectError(f"Text {text[:80]!r} describes no object: {error}") from None
     return obj

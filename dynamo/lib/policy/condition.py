@@ -8,6 +8,7 @@ from typing import Any
 
 from dynamo.dataformat.blockreplica import BlockReplica
 from dynamo.dataformat.datasetreplica import DatasetReplica
+from dynamo.dataformat.enumeration import Enumeration
 from dynamo.dataformat.partition import Reach
 from dynamo.dataformat.site import Site
 from dynamo.dataformat.sitepartition import SitePartition
@@ -30,12 +31,14 @@ class Condition:
         expression = parse_expression(text)
         self.predicates: list[tuple[Variable, Test]] = []
         self.kinds: list[str] = []
+        self.names: list[str] = []
         for term in expression.terms:
             variable = variables.get(term.variable)
             if variable is None:
                 raise InvalidExpression(text, term.position, f"Unknown variable {term.variable}")
             self.predicates.append((variable, variable.type.test(term, text, moment)))
             self.kinds.append(KINDS[term.operator])
+            self.names.append(term.variable)
         self.required_attrs = sorted({variable.attr for variable, _ in self.predicates if variable.attr})
         self.time_condition = (
             f"{expression.time_word} {expression.time_text}" if expression.time_word else None
@@ -69,6 +72,24 @@ class ReplicaCondition(Condition):
         if isinstance(replica, BlockReplica):
             return all(test(replica) for test in self._tests)
         return all(_holds(variable, test, replica) for variable, test in self.predicates)
+
+    def values(self, replica: DatasetReplica) -> dict[str, Any]:
+        """What its variables are for a replica: of blocks one value for each, by name."""
+        found: dict[str, Any] = {}
+        for name, (variable, _) in zip(self.names, self.predicates, strict=True):
+            match variable.level:
+                case Level.DATASET:
+                    found[name] = variable.get(replica.dataset)
+                case Level.REPLICA:
+                    found[name] = variable.get(replica)
+                case Level.SITE:
+                    found[name] = variable.get(replica.site)
+                case _:
+                    members = sorted(replica.block_replicas, key=lambda member: member.block.name)
+                    found[name] = {member.block.name: variable.get(member) for member in members}
+            if isinstance(found[name], int) and isinstance(variable.type.words, Enumeration):
+                found[name] = variable.type.words.name(found[name]).upper()
+        return found
 
 
 class SiteCondition(Condition):

@@ -10,7 +10,7 @@ from typing import Annotated
 
 import typer
 
-from dynamo.core.server import serve, set_up_logging
+from dynamo.core.server import StartTimeout, serve, set_up_logging
 from dynamo.core.serverconfig import read_server_config
 from dynamo.dataformat import DynamoError
 
@@ -29,6 +29,9 @@ def dynamod(
         settings = read_server_config(config)
         set_up_logging(settings.logging)
         asyncio.run(serve(settings, port_file))
+    except StartTimeout as error:
+        print(f"dynamod: {error}", file=sys.stderr)
+        raise typer.Exit(3) from None
     except DynamoError as error:
         print(f"dynamod: {error}", file=sys.stderr)
         raise typer.Exit(1) from None

@@ -7,7 +7,6 @@ import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 from typing import Any
 
 import typer
@@ -28,7 +27,7 @@ def master_of_this_server(command: str, config: str | None) -> Iterator[Database
         print(f"{command}: only root may do this", file=sys.stderr)
         raise typer.Exit(1)
     try:
-        database = open_master(Path(read_server_config(config).manager.master.path))
+        database = open_master(read_server_config(config).manager.master)
         try:
             yield database
         finally:

@@ -18,8 +18,8 @@ from dynamo.core.applications.sandbox import confine
 from dynamo.core.applications.scheduler import Scheduler
 from dynamo.core.authorizer import Authorizer
 from dynamo.core.components.persistency import InventoryStore
-from dynamo.core.dynamoinventory import BatchRefused, DynamoInventory
-from dynamo.dataformat import Configuration
+from dynamo.core.dynamoinventory import DynamoInventory
+from dynamo.dataformat import Configuration, DynamoError
 from dynamo.web.answer import Answer, WebRequest, envelope, respond
 from dynamo.web.loader import Loader
 
@@ -48,7 +48,8 @@ async def answer_in_child(
     has_slot = False
     try:
         async with asyncio.timeout(ANSWER_S):
-            async with scheduler.image:
+            async with scheduler.member.image:
+                scheduler.member.catch_up()
                 store = scheduler.inventory.store
                 if store is not None:
                     store.release()
@@ -72,7 +73,7 @@ async def answer_in_child(
                 return envelope(503, "The server has no process for this request.")
             head = await loop.sock_recv(ours, 1)
             if head == _SLOT:
-                has_slot = scheduler.take_write_slot()
+                has_slot = scheduler.member.take_write_slot()
                 await loop.sock_sendall(ours, _YES if has_slot else b"N")
                 head = await loop.sock_recv(ours, 1)
             data = bytearray()
@@ -89,15 +90,15 @@ async def answer_in_child(
                 reader.feed(bytes(data[4 + length :]))
                 if not reader.is_complete:
                     return envelope(500, "The changes did not arrive completely; nothing was changed.")
-                await scheduler.apply_batch(reader.commands)
+                await scheduler.member.write(reader.commands)
             return answer
-    except BatchRefused as error:
+    except DynamoError as error:
         return envelope(500, f"Nothing was changed: {error}")
     except TimeoutError:
         return envelope(503, f"The answer took longer than {ANSWER_S:.0f} s.")
     finally:
         if has_slot:
-            scheduler.give_write_slot()
+            scheduler.member.give_write_slot()
         ours.close()
         if pid:
             await _reap(pid)

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import os
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 from dynamo.core.inventory import DynamoInventory
 
-from tests.dynamo.mariadb import MariaDB, is_installed
+from tests.dynamo.mariadb import MariaDB
 from tests.dynamo.operations import PARTITIONS
 
 
@@ -40,18 +38,6 @@ class Opener:
         )
         inventory.load()
         return inventory
-
-
-@pytest.fixture(scope="session")
-def mariadb() -> Iterator[MariaDB]:
-    if not is_installed() and not os.environ.get("CI"):
-        pytest.skip("mariadb-server is not installed; `make setup` does that")
-    server = MariaDB()
-    try:
-        server.start()
-        yield server
-    finally:
-        server.stop()
 
 
 @pytest.fixture(params=["sqlite", "mariadb"])

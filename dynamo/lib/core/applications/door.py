@@ -6,7 +6,6 @@ import asyncio
 import logging
 import os
 import shlex
-import socket
 import ssl
 from collections.abc import Awaitable, Callable, Set
 from io import RawIOBase
@@ -69,7 +68,6 @@ class Door:
         self._config = config
         self._scheduler = scheduler
         self._sequences = sequences
-        self._host = socket.gethostname()
         self.port = 0
 
     async def serve(self, started: asyncio.Event) -> None:
@@ -138,6 +136,9 @@ class Door:
                 return await self._interact(arguments, reader, say)
             case "add" | "remove" | "start" | "stop":
                 return self._sequence(name, arguments, user)
+            case "servers":
+                _exactly(arguments, set())
+                return self._scheduler.member.servers_now()
             case "list":
                 _exactly(arguments, set())
                 return [app.public() for app in self._scheduler.queue.newest()]
@@ -183,17 +184,20 @@ class Door:
         if app.status.is_final:
             detail = f"Task already completed with status {app.status} (exit code {app.exit_code})."
             return {"result": "noaction", "detail": detail}
-        job = self._scheduler.jobs.get(app.id)
-        if job is None:
-            self._scheduler.queue.set_status(app.id, Status.KILLED)
-        else:
-            job.kill("Killed by a client")
+        self._end(app.id, "Killed by a client")
         return {"result": "success", "detail": "Task aborted."}
+
+    def _end(self, number: int, reason: str) -> None:
+        job = self._scheduler.jobs.get(number)
+        if job is not None:
+            job.kill(reason)
+        else:
+            self._scheduler.queue.ask_to_kill(number, reason)
 
     async def _submit(self, arguments: dict[str, Any], user: User, say: Say) -> Any:
         needed = {"title", "args", "auth_level", "timeout", "mode"}
         source = {"exec", "exec_path"} & set(arguments)
-        _exactly(arguments, needed | (source or {"exec"}), {"path", "user_host"})
+        _exactly(arguments, needed | (source or {"exec"}), {"path"})
         if len(source) != 1:
             raise Refused("Give either exec or exec_path, not both")
         title, args = _text(arguments, "title", MAX_TITLE), _text(arguments, "args", MAX_ARGS)
@@ -210,9 +214,8 @@ class Door:
         executable = _executable(arguments)
         area = self._area(arguments.get("path"))
         (area / "exec.py").write_bytes(executable)
-        host = str(arguments.get("user_host", self._host))[:32]
         number = self._scheduler.queue.submit(
-            title, executable, args, level, str(area), user.id, host, timeout
+            title, executable, args, level, str(area), user.id, self._scheduler.name, timeout
         )
         LOG.info("User %s submitted application %d (%s, %s)", user.name, number, title, level)
         self._scheduler.wake()
@@ -247,15 +250,22 @@ class Door:
                     started = True
                 if app.status.is_final and not started:
                     raise Refused(f"Application status: {app.status}.")
-                await self._send_output(area, offsets, say)
+                if app.server in ("", self._scheduler.name):
+                    await self._send_output(area, offsets, say)
+                else:
+                    await self._send_kept_output(number, offsets, say)
                 if app.status.is_final:
                     return {"appid": number, "status": app.status, "exit_code": app.exit_code}
                 await self._scheduler.wait_for_change(LOOK_S)
         except (OSError, TimeoutError):
-            job = self._scheduler.jobs.get(number)
-            if job is not None:
-                job.kill("The client went away")
+            self._end(number, "The client went away")
             raise
+
+    async def _send_kept_output(self, number: int, offsets: list[int], say: Say) -> None:
+        for index in range(2):
+            while data := self._scheduler.queue.output(number, index + 1, offsets[index]):
+                offsets[index] += len(data)
+                await say({"stream": index + 1, "data": data.decode("utf-8", "replace")})
 
     @staticmethod
     async def _send_output(area: Path, offsets: list[int], say: Say) -> None:
@@ -276,7 +286,8 @@ class Door:
         console = os.fdopen(ours, "wb", buffering=0)
         try:
             job = Job(Task(None, "", AuthLevel.NOAUTH, area, self._scheduler.console_user), None)
-            async with self._scheduler.image:
+            async with self._scheduler.member.image:
+                self._scheduler.member.catch_up()
                 await job.start(self._scheduler.inventory, Authorizer(self._scheduler.users), stdin=theirs)
             await say({"status": "OK", "content": {"path": str(area), "pid": job.pid}})
             running = asyncio.create_task(job.run())

@@ -43,6 +43,13 @@ class Table:
     rows: Iterator[tuple[Any, ...]] = field(compare=False)
 
 
+@dataclass(slots=True)
+class Commit:
+    """A transaction that is under way; `version` is stored with it, None leaves the old one."""
+
+    version: Version | None = None
+
+
 class InventoryStore(ABC):
     """A relational image of the inventory."""
 
@@ -95,7 +102,7 @@ class InventoryStore(ABC):
         """Which batches are in the store."""
 
     @abstractmethod
-    def transaction(self, version: Version | None = None) -> AbstractContextManager[None]:
+    def transaction(self) -> AbstractContextManager[Commit]:
         """All that is saved and deleted within happens at its end, together with the new version, or not at all."""
 
     @abstractmethod

@@ -143,18 +143,59 @@ class ApplicationQueue:
                 return bytes(executable)
         return None
 
-    def assign_next(self, server: str, writers: bool) -> Application | None:
-        """Take the oldest waiting application, those that write only when `writers`; None when none waits."""
-        with transaction(self._database):
-            condition = "" if writers else " AND a.auth_level != 'write'"
-            found = self._select(f"WHERE a.status = 'new'{condition} ORDER BY a.id LIMIT 1")
+    def has_waiting_writer(self) -> bool:
+        """Does an application wait that writes?"""
+        return bool(self._select("WHERE a.status = 'new' AND a.auth_level = 'write' LIMIT 1"))
+
+    def assign_next(self, server: str, writer: bool) -> Application | None:
+        """Take the oldest waiting application that writes, or that does not; None when none waits."""
+        word = "=" if writer else "<>"
+        while True:
+            found = self._select(
+                f"WHERE a.status = 'new' AND a.auth_level {word} 'write' ORDER BY a.id LIMIT 1"
+            )
             if not found:
                 return None
-            self._database.execute(
-                "UPDATE applications SET status = ?, server = ? WHERE id = ?",
+            if self._database.change(
+                "UPDATE applications SET status = ?, server = ? WHERE id = ? AND status = 'new'",
                 (Status.ASSIGNED, server, found[0].id),
-            )
-        return found[0]._replace(status=Status.ASSIGNED, server=server)
+            ):
+                return found[0]._replace(status=Status.ASSIGNED, server=server)
+
+    def ask_to_kill(self, number: int, reason: str) -> None:
+        """Note that an application shall end, for the server that runs it; a waiting one ends at once."""
+        self._database.execute("UPDATE applications SET kill_reason = ? WHERE id = ?", (reason, number))
+        self._database.execute(
+            "UPDATE applications SET status = ? WHERE id = ? AND status = 'new'", (Status.KILLED, number)
+        )
+
+    def to_be_killed(self, server: str) -> list[tuple[int, str]]:
+        """Numbers and reasons of what a server runs and shall end."""
+        rows = self._database.rows(
+            "SELECT id, kill_reason FROM applications WHERE server = ? AND status = 'run' AND kill_reason <> ''",
+            (server,),
+        )
+        return [(int(number), str(reason)) for number, reason in rows]
+
+    def unfinished_of(self, gone: list[str]) -> int:
+        """Mark what servers ran that are gone; how many that were."""
+        return sum(self.kill_leftovers(server) for server in gone)
+
+    def add_output(self, number: int, stream: int, position: int, data: bytes) -> None:
+        """Keep a piece of output for clients of another server."""
+        self._database.execute(
+            "REPLACE INTO application_output (app_id, stream, position, data) VALUES (?, ?, ?, ?)",
+            (number, stream, position, data),
+        )
+
+    def output(self, number: int, stream: int, position: int) -> bytes:
+        """The output from a position on, as far as it is kept."""
+        rows = self._database.rows(
+            "SELECT data FROM application_output WHERE app_id = ? AND stream = ? AND position >= ?"
+            " ORDER BY position LIMIT 16",
+            (number, stream, position),
+        )
+        return b"".join(bytes(data) for (data,) in rows)
 
     def set_status(self, number: int, status: Status, exit_code: int | None = None) -> None:
         """Note how far an application has come."""

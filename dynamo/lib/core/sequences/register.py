@@ -82,7 +82,7 @@ class SequenceRegister:
         """All sequences by name."""
         found = []
         for name, user_id, status, stored, cursor, app_id, due in self._database.rows(
-            "SELECT name, user_id, status, definition, cursor, app_id, due FROM application_sequences"
+            "SELECT name, user_id, status, definition, cursor_line, app_id, due FROM application_sequences"
             " ORDER BY name"
         ):
             if enabled_only and status != "enabled":
@@ -96,7 +96,7 @@ class SequenceRegister:
     def save(self, name: str, state: State) -> None:
         """Note where a sequence stands."""
         self._database.execute(
-            "UPDATE application_sequences SET status = ?, cursor = ?, app_id = ?, due = ? WHERE name = ?",
+            "UPDATE application_sequences SET status = ?, cursor_line = ?, app_id = ?, due = ? WHERE name = ?",
             ("enabled" if state.enabled else "disabled", state.line, state.app_id, state.due, name),
         )
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import socket
 import time
 from dataclasses import replace
 
@@ -17,7 +16,7 @@ LOG = logging.getLogger(__name__)
 
 
 class SequenceRunner:
-    """Looks at all enabled sequences once a round."""
+    """Looks at all enabled sequences once a round, on the primary."""
 
     def __init__(self, register: SequenceRegister, scheduler: Scheduler, round_s: float) -> None:
         self.register = register
@@ -27,11 +26,13 @@ class SequenceRunner:
     async def serve(self) -> None:
         """Keep sequences going until cancelled."""
         while True:
-            for found in self.register.listed(enabled_only=True):
-                try:
+            try:
+                for found in (
+                    self.register.listed(enabled_only=True) if self._scheduler.member.is_primary else ()
+                ):
                     self._look(found)
-                except DynamoError as error:
-                    LOG.error("Sequence %s does not go on: %s", found.name, error)
+            except DynamoError as error:
+                LOG.error("Sequences do not go on: %s", error)
             await asyncio.sleep(self._round_s)
 
     def _look(self, found: Registered) -> None:
@@ -50,7 +51,7 @@ class SequenceRunner:
                 step.auth_level,
                 str(area),
                 found.user_id,
-                socket.gethostname(),
+                self._scheduler.name,
                 step.timeout,
             )
             state = replace(state, app_id=number)
@@ -63,3 +64,5 @@ class SequenceRunner:
         job = self._scheduler.jobs.get(found.state.app_id)
         if job is not None:
             job.kill("Its sequence was stopped")
+        elif found.state.app_id:
+            self._scheduler.queue.ask_to_kill(found.state.app_id, "Its sequence was stopped")

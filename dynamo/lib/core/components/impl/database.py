@@ -15,6 +15,12 @@ class Database(Protocol):
     a rule of its table.
     """
 
+    clock: str
+    """What its statements call the present time in Unix seconds."""
+
+    def change(self, statement: str, parameters: Sequence[Any] = ()) -> int:
+        """Run a statement; how many rows it changed or found as they shall be."""
+
     def execute(self, statement: str, parameters: Sequence[Any] = ()) -> int:
         """Run a statement; the number that a new row was given, if any."""
 

@@ -11,7 +11,7 @@ from dynamo.dataformat import ConfigurationError
 
 # Binary, and blanks at the end of a name count.
 _COLLATION = "CHARACTER SET utf8mb4 COLLATE utf8mb4_nopad_bin"
-_TEXTS = {
+TEXTS = {
     f"text{limit}": f"VARCHAR({limit}) {_COLLATION}" for limit in (16, 32, 64, 128, 256, 512, 1024, 2048)
 }
 
@@ -28,7 +28,7 @@ class MySQLInventoryStore(SQLInventoryStore):
         self.database = MySQLDatabase(self._params)
         if not self._params.get("read_only"):
             for statement in definitions(
-                key="BIGINT NOT NULL AUTO_INCREMENT PRIMARY KEY", int="BIGINT", flag="TINYINT", **_TEXTS
+                key="BIGINT NOT NULL AUTO_INCREMENT PRIMARY KEY", int="BIGINT", flag="TINYINT", **TEXTS
             ):
                 kind = " ENGINE=InnoDB" if statement.startswith("CREATE TABLE") else ""
                 self.database.execute(statement + kind)

@@ -23,6 +23,8 @@ class SQLiteDatabase:
     so a process that forks has to close first.
     """
 
+    clock = "CAST(strftime('%s', 'now') AS INTEGER)"
+
     def __init__(self, path: Path, read_only: bool = False) -> None:
         """Raises OperationalError when the file cannot be opened."""
         self.path = path
@@ -55,6 +57,10 @@ class SQLiteDatabase:
             raise IntegrityError(f"{self.path} refuses a row: {error}") from None
         except sqlite3.Error as error:
             raise OperationalError(f"Database {self.path} cannot be used: {error}") from None
+
+    def change(self, statement: str, parameters: Sequence[Any] = ()) -> int:
+        with self._errors():
+            return self._connection.execute(statement, parameters).rowcount
 
     def execute(self, statement: str, parameters: Sequence[Any] = ()) -> int:
         with self._errors():

@@ -10,7 +10,7 @@ from dynamo.core.components.impl.sqlite_database import SQLiteDatabase
 from dynamo.core.components.impl.sqlstore import SQLInventoryStore
 from dynamo.dataformat import ConfigurationError
 
-_TEXTS = {f"text{limit}": "TEXT" for limit in (16, 32, 64, 128, 256, 512, 1024, 2048)}
+TEXTS = {f"text{limit}": "TEXT" for limit in (16, 32, 64, 128, 256, 512, 1024, 2048)}
 
 
 class SQLiteInventoryStore(SQLInventoryStore):
@@ -26,7 +26,7 @@ class SQLiteInventoryStore(SQLInventoryStore):
         read_only = bool(config.get("read_only", False))
         self.database = SQLiteDatabase(Path(config["path"]), read_only)
         if not read_only:
-            for statement in definitions(key="INTEGER PRIMARY KEY", int="INTEGER", flag="INTEGER", **_TEXTS):
+            for statement in definitions(key="INTEGER PRIMARY KEY", int="INTEGER", flag="INTEGER", **TEXTS):
                 self.database.execute(statement)
 
     def release(self) -> None:

@@ -11,7 +11,7 @@ from dynamo.core.components.impl.database import Database
 from dynamo.core.components.impl.schema import TABLES
 from dynamo.core.components.impl.sqlload import Loader, chooser
 from dynamo.core.components.impl.versions import version_text
-from dynamo.core.components.persistency import InventoryStore, Patterns, Selection, Table, Version
+from dynamo.core.components.persistency import Commit, InventoryStore, Patterns, Selection, Table, Version
 from dynamo.dataformat import (
     Block,
     BlockReplica,
@@ -56,12 +56,13 @@ class SQLInventoryStore(InventoryStore):
         return Version(0, 0)
 
     @contextmanager
-    def transaction(self, version: Version | None = None) -> Iterator[None]:
+    def transaction(self) -> Iterator[Commit]:
         self.database.begin()
+        commit = Commit()
         try:
-            yield
-            if version is not None:
-                self.database.execute("REPLACE INTO store_version VALUES ('inventory', ?, ?)", version)
+            yield commit
+            if commit.version is not None:
+                self.database.execute("REPLACE INTO store_version VALUES ('inventory', ?, ?)", commit.version)
         except BaseException:
             self.database.rollback()
             raise
@@ -310,7 +311,7 @@ class SQLInventoryStore(InventoryStore):
         )
 
     def save_data(self, repository: Repository) -> None:
-        with self.transaction(self.version()):
+        with self.transaction():
             self._empty()
             for partition in repository.partitions.values():
                 partition.id = 0
