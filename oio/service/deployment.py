@@ -14,7 +14,10 @@ MAX_REPLICAS: Final = 7
 
 @dataclass(frozen=True, slots=True)
 class Deployment:
-    """`services` of each of meta0, meta1 and meta2, `replicas` of each base, `ttl` of leases in seconds."""
+    """`services` of each of meta0, meta1, meta2 and rdir, `replicas` of each base, `ttl` of leases in seconds.
+
+    With `apart` every service has a loopback address of its own, so that the ways between them can be cut one by one.
+    """
 
     root: Path
     namespace: str = "OPENIO"
@@ -22,6 +25,7 @@ class Deployment:
     replicas: int = 3
     digits: int = 2
     ttl: float = 3.0
+    apart: bool = False
 
     def checked(self) -> Deployment:
         """Itself; ValueError names the number that cannot be."""
@@ -59,6 +63,10 @@ class Deployment:
     def numbers(self) -> range:
         """Numbers of the services of one kind."""
         return range(1, self.services + 1)
+
+    def host(self, name: str) -> str:
+        """The address that a service listens on and calls others from."""
+        return f"127.0.1.{self.names().index(name) + 1}" if self.apart else "127.0.0.1"
 
     def address_file(self, name: str) -> Path:
         """Where a service writes its address."""

@@ -66,7 +66,7 @@ class MetaService:
         address = self._server.address
         leadership = Leadership(self._leases, f"{address}#{uuid.uuid4().hex}", self._ttl)
         self._node = Node(
-            address, self.namespace, Repository(self.volume, self.namespace), leadership, RpcClient()
+            address, self.namespace, Repository(self.volume, self.namespace), leadership, RpcClient(host)
         )
         self._node.spawn(leadership.run())
         self._node.spawn(self._attend())

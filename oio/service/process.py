@@ -25,7 +25,6 @@ from oio.service.rpc import RpcClient
 from oio.service.settings import Settings
 from oio.service.status import ServiceError
 
-HOST: Final = "127.0.0.1"
 REGISTER_EVERY: Final = 1.0
 """Seconds between two registrations with the conscience."""
 
@@ -71,7 +70,7 @@ async def announce(deployment: Deployment, name: str, address: str) -> None:
         "tag.vol": str(deployment.root / name),
     }
     service = {"type": kind if kind != "proxy" else "oioproxy", "addr": address, "tags": tags}
-    rpc = RpcClient()
+    rpc = RpcClient(deployment.host(name))
     try:
         while True:
             with contextlib.suppress(ServiceError):
@@ -90,7 +89,7 @@ async def serve(deployment: Deployment, name: str) -> None:
     service = build(deployment, name)
     before = deployment.address_file(name)
     port = int(before.read_text().rpartition(":")[2]) if before.exists() else 0
-    address = await service.start(HOST, port)
+    address = await service.start(deployment.host(name), port)
     coming = before.with_name(f"{before.name}.{os.getpid()}")
     coming.write_text(address)
     coming.replace(before)

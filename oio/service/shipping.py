@@ -13,7 +13,7 @@ from oio.service.mastership import MAX_BATCH, catch_up
 from oio.service.replica import Entry, Facts, Prepare
 from oio.service.status import ServiceError
 
-PEER_TIMEOUT: Final = 5.0
+PEER_TIMEOUT: Final = 3.0
 """Seconds that a peer has to write a change to its log, or to promise."""
 MAX_IN_FLIGHT: Final = 64
 """Batches on their way to one peer; a peer that takes none any more is brought up later."""

@@ -14,6 +14,8 @@ from oio.service.repository import Presence
 from oio.service.shipping import PEER_TIMEOUT
 from oio.service.status import ServiceError
 
+GRACE: Final = 0.2
+"""Seconds for which peers are waited for when a majority has answered."""
 LOST: Final = Presence.LOST.value
 NEVER: Final = Presence.NEVER.value
 
@@ -66,20 +68,37 @@ async def ask_promises(copy: Copy, peers: frozenset[str], token: int) -> Promise
         answer: dict[str, Any] = await copy.node.rpc.call(peer, "peer_promise", args, PEER_TIMEOUT)
         return answer
 
-    ordered = sorted(peers)
-    results = await asyncio.gather(*(ask(peer) for peer in ordered), return_exceptions=True)
+    tasks = {copy.node.spawn(ask(peer)): peer for peer in sorted(peers)}
+    pending: set[asyncio.Task[dict[str, Any]]] = set(tasks)
     promises = Promises({}, {})
-    for peer, result in zip(ordered, results, strict=True):
-        if isinstance(result, ServiceError):
-            if result.status == status.IS_MASTER:
-                raise Fenced(peer, result)
-        elif isinstance(result, BaseException):
-            raise result
-        elif "facts" in result:
-            promises.given[peer] = wire.unpack_promise(result)
-        else:
-            promises.absent[peer] = str(result.get("absent"))
+    try:
+        while pending:
+            # Once a majority has promised, the slow ones are waited for no longer than this.
+            own = copy.node.address not in peers or copy.node.address in {**promises.given, **promises.absent}
+            enough = own and len(promises.given) >= quorum.majority(len(peers))
+            patience = GRACE if enough else None
+            done, pending = await asyncio.wait(pending, timeout=patience, return_when=asyncio.FIRST_COMPLETED)
+            if not done:
+                break
+            for task in done:
+                _note(promises, tasks[task], task)
+    finally:
+        for task in pending:
+            task.cancel()
     return promises
+
+
+def _note(promises: Promises, peer: str, task: asyncio.Task[dict[str, Any]]) -> None:
+    try:
+        result = task.result()
+    except ServiceError as error:
+        if error.status == status.IS_MASTER:
+            raise Fenced(peer, error) from error
+        return
+    if "facts" in result:
+        promises.given[peer] = wire.unpack_promise(result)
+    else:
+        promises.absent[peer] = str(result.get("absent"))
 
 
 async def come_by(copy: Copy, peers: frozenset[str], promises: Promises, found: bool) -> None:
