@@ -8,6 +8,10 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Final
 
+from oio.service.lease import LeaseStore
+from oio.service.lease.sqlite import SqliteLeases
+from oio.service.lease.zookeeper import ZookeeperLeases
+
 MAX_SERVICES: Final = 64
 MAX_REPLICAS: Final = 7
 
@@ -17,6 +21,7 @@ class Deployment:
     """`services` of each of meta0, meta1, meta2 and rdir, `replicas` of each base, `ttl` of leases in seconds.
 
     With `apart` every service has a loopback address of its own, so that the ways between them can be cut one by one.
+    Leases are kept in the ensemble `zookeeper` (`host:port,…`), or in a file when it is empty.
     """
 
     root: Path
@@ -26,6 +31,7 @@ class Deployment:
     digits: int = 2
     ttl: float = 3.0
     apart: bool = False
+    zookeeper: str = ""
 
     def checked(self) -> Deployment:
         """Itself; ValueError names the number that cannot be."""
@@ -36,7 +42,15 @@ class Deployment:
                 f"--replicas {self.replicas}: from 1 to {min(self.services, MAX_REPLICAS)} is expected with "
                 f"--services {self.services}"
             )
+        if self.zookeeper:
+            ZookeeperLeases(self.zookeeper, self.namespace, self.ttl)
         return self
+
+    def leases(self) -> LeaseStore:
+        """The store of the leases, not yet connected."""
+        if self.zookeeper:
+            return ZookeeperLeases(self.zookeeper, self.namespace, self.ttl)
+        return SqliteLeases(self.lease_file)
 
     @classmethod
     def load(cls, root: Path) -> Deployment:
@@ -115,6 +129,8 @@ class Deployment:
             "ns.meta1_digits": str(self.digits),
             "ns.service_update_policy": self.update_policy(),
         }
+        if self.zookeeper:
+            values["zookeeper"] = self.zookeeper
         for key, value in values.items():
             parser.set(self.namespace, key, value)
         path.parent.mkdir(parents=True, exist_ok=True)

@@ -17,7 +17,6 @@ from typing import Final, Protocol
 
 from oio.service.conscience.server import Conscience, default_kinds
 from oio.service.deployment import Deployment, location, role
-from oio.service.lease.sqlite import SqliteLeases
 from oio.service.meta import MetaService
 from oio.service.proxy.server import ProxyServer
 from oio.service.rdir.server import Rdir
@@ -53,8 +52,8 @@ def build(deployment: Deployment, name: str) -> Service:
         )
         return ProxyServer(deployment.namespace, deployment.address("conscience-1"), settings)
     if kind in ("meta0", "meta1", "meta2"):
-        leases = SqliteLeases(deployment.lease_file)
-        return MetaService(kind, deployment.namespace, deployment.root / name, leases, deployment.ttl)
+        folder = deployment.root / name
+        return MetaService(kind, deployment.namespace, folder, deployment.leases(), deployment.ttl)
     if kind == "rdir":
         return Rdir(deployment.root / name)
     raise ValueError(f"no service is called {name!r}")

@@ -73,6 +73,10 @@ class Cluster:
         if number is signal.SIGKILL:
             eventually(lambda: supervisor.running(self.deployment, name) is None)
 
+    def kill(self, name: str) -> None:
+        """Kill a service."""
+        self.signal(name, signal.SIGKILL)
+
     def end(self, name: str) -> None:
         """End a service in good order, if it runs."""
         supervisor.stop(self.deployment, [name])
