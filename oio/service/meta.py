@@ -119,10 +119,12 @@ class MetaService:
     # -- between peers
 
     async def verb_peer_promise(self, args: Arguments) -> Any:
-        return await self._base(args).copy.promise(args.number("token"), args.text("caller"))
+        return await self._base(args).copy.promise(
+            args.number("token"), args.text("caller"), args.number("born", 0)
+        )
 
     async def verb_peer_prepare(self, args: Arguments) -> Any:
-        return await self._base(args).prepare(wire.unpack_prepare(args))
+        return await self._base(args).prepare(wire.unpack_prepare(args), args.number("born"))
 
     async def verb_peer_entries(self, args: Arguments) -> Any:
         return await self._base(args).copy.entries(args.number("first"), args.number("last"))
@@ -131,7 +133,7 @@ class MetaService:
         return await self._base(args).copy.install(args.data("data"), args.number("token"))
 
     async def verb_peer_found(self, args: Arguments) -> None:
-        await self._base(args).copy.found(frozenset(args.texts("peers")))
+        await self._base(args).copy.found(frozenset(args.texts("peers")), args.number("born"))
 
     async def verb_peer_dump(self, args: Arguments) -> Any:
         return await self._base(args).copy.dump(with_tail=True)

@@ -20,6 +20,8 @@ from oio.service.naming import BaseName
 
 MAX_OPEN: Final = 512
 """Bases kept open; the one unused for longest is closed first."""
+CLOSE_TIMEOUT: Final = 10.0
+"""Seconds for which the end waits for acts on bases."""
 
 
 class Presence(Enum):
@@ -38,7 +40,7 @@ class Repository:
         self.namespace = namespace
         self._open: dict[BaseName, Base] = {}
         self._used: Counter[BaseName] = Counter()
-        self._lock = threading.Lock()
+        self._lock = threading.Condition()
 
     @contextmanager
     def using(self, name: BaseName) -> Iterator[None]:
@@ -52,6 +54,7 @@ class Repository:
                 self._used[name] -= 1
                 if not self._used[name]:
                     del self._used[name]
+                    self._lock.notify_all()
 
     def path(self, name: BaseName, suffix: str = "") -> Path:
         """Where the file of a base stands."""
@@ -100,12 +103,12 @@ class Repository:
         for other in leaving:
             other.close()
 
-    def found(self, name: BaseName, admin: dict[str, str]) -> None:
+    def found(self, name: BaseName, admin: dict[str, str], born: int) -> None:
         """Make an empty base that never was here; FileExistsError when it is or was."""
         if self.presence(name) is not Presence.NEVER:
             raise FileExistsError(self.path(name))
         self._mark(name)
-        self._keep(name, Base.create(self.path(name), name, admin))
+        self._keep(name, Base.create(self.path(name), name, admin, born))
 
     def dump(self, name: BaseName, with_tail: bool = False) -> bytes:
         """A base as the bytes of an SQLite file, with what its log holds beyond the commit point or without."""
@@ -120,7 +123,8 @@ class Repository:
         """Put a copy in place of the base, at once or not at all; CorruptBase when the bytes are none.
 
         Nothing is done (False) when the log here goes on behind what the copy has committed: entries that this peer
-        has acknowledged must not vanish. The promise given here stays in force.
+        has acknowledged must not vanish, unless they are those of another base of this name. The promise given here
+        stays in force.
         """
         here = self.open(name).facts() if not suffix and self.presence(name) is Presence.HERE else None
         path = self.path(name, suffix)
@@ -130,7 +134,7 @@ class Repository:
         try:
             copy = Base.open(coming, name)
             there = copy.facts()
-            if here is not None and here.last_seq > there.committed:
+            if here is not None and here.last_seq > there.committed and copy.born() == self.open(name).born():
                 copy.close()
                 return False
             copy.promise(here.promised if here is not None else 0)
@@ -163,7 +167,9 @@ class Repository:
             base.close()
 
     def close_all(self) -> None:
-        """Close everything."""
+        """Close everything, once nobody uses it any more."""
+        with self._lock:
+            self._lock.wait_for(lambda: not self._used, timeout=CLOSE_TIMEOUT)
         for name in list(self._open):
             self.close(name)
 

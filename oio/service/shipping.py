@@ -20,10 +20,12 @@ MAX_IN_FLIGHT: Final = 64
 
 
 class Shipper:
-    """Ways from one copy to the others. `lagging` are peers that do not have everything that is committed."""
+    """Ways from one copy to the others. `lagging` are peers that do not have everything that is committed, `born` is
+    what tells the base from others of its name."""
 
     def __init__(self, copy: Copy) -> None:
         self.lagging: set[str] = set()
+        self.born = 0
         self._copy = copy
         self._in_flight: Counter[str] = Counter()
         self._announcing: dict[str, asyncio.Task[ServiceError | None]] = {}
@@ -87,7 +89,7 @@ class Shipper:
 
     async def _send(self, peer: str, message: Prepare) -> tuple[bool, Facts]:
         """Whether the batch was taken, and where the peer's log stands then."""
-        args = self._copy.args(**wire.pack_prepare(message))
+        args = self._copy.args(**wire.pack_prepare(message), born=self.born)
         answer: dict[str, Any] = await self._copy.node.rpc.call(peer, "peer_prepare", args, PEER_TIMEOUT)
         return bool(answer["taken"]), wire.unpack_facts(answer["facts"])
 

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import secrets
 from dataclasses import dataclass
 from typing import Any, Final
 
 from oio.service import quorum, replica, status, wire
-from oio.service.copy import Copy
+from oio.service.copy import OTHER, Copy
 from oio.service.mastership import MAX_BATCH, Mastership
 from oio.service.replica import Entry, Facts, Promise
 from oio.service.repository import Presence
@@ -60,11 +61,12 @@ class Promises:
 
 async def ask_promises(copy: Copy, peers: frozenset[str], token: int) -> Promises:
     """Have every peer promise `token`; Fenced when one has promised a higher one."""
-    args = copy.args(token=token, caller=copy.node.address)
+    born = await copy.born()
+    args = copy.args(token=token, caller=copy.node.address, born=born)
 
     async def ask(peer: str) -> dict[str, Any]:
         if peer == copy.node.address:
-            return await copy.promise(token, peer)
+            return await copy.promise(token, peer, born)
         answer: dict[str, Any] = await copy.node.rpc.call(peer, "peer_promise", args, PEER_TIMEOUT)
         return answer
 
@@ -122,16 +124,16 @@ async def come_by(copy: Copy, peers: frozenset[str], promises: Promises, found: 
         raise ServiceError(status.UNAVAILABLE, f"No majority of {name} answers")
     if not found:
         raise NeverFounded
-    await found_at(copy, peers, list(promises.absent))
+    await found_at(copy, peers, list(promises.absent), 1 + secrets.randbits(62))
 
 
-async def found_at(copy: Copy, peers: frozenset[str], where: list[str]) -> None:
+async def found_at(copy: Copy, peers: frozenset[str], where: list[str], born: int) -> None:
     """Make the empty base at these peers; ServiceError 503 when fewer than a majority of `peers` have it then."""
-    args = copy.args(peers=sorted(peers))
+    args = copy.args(peers=sorted(peers), born=born)
 
     async def one(peer: str) -> None:
         if peer == copy.node.address:
-            await copy.found(peers)
+            await copy.found(peers, born)
         else:
             await copy.node.rpc.call(peer, "peer_found", args, PEER_TIMEOUT)
 
@@ -144,7 +146,8 @@ async def found_at(copy: Copy, peers: frozenset[str], where: list[str]) -> None:
 async def take_office(copy: Copy, peers: frozenset[str], token: int, promises: Promises) -> Mastership | None:
     """A mastership whose copy has the best log of a majority; ServiceError 503 without majority.
 
-    None when the founding of the base, cut short before, was completed: the promises must be asked for again.
+    None when the promises must be asked for again: the founding of the base, cut short before, was completed, or the
+    own copy was one of another base.
     """
     mastership = Mastership(copy.node.address, token, peers)
     best = _count(mastership, promises)
@@ -155,7 +158,11 @@ async def take_office(copy: Copy, peers: frozenset[str], token: int, promises: P
     if best is None:
         never = [peer for peer, why in promises.absent.items() if why == NEVER]
         if never and promises.unwritten:
-            await found_at(copy, peers, never)
+            await found_at(copy, peers, never, await copy.born())
+            return None
+        if list(promises.absent.values()).count(OTHER) >= quorum.majority(len(peers)):
+            # This copy is of a base that was deleted while this peer was away; its successor has its name.
+            await copy.condemn()
             return None
         missing = ", ".join(sorted(quorum.everyone(mastership.configs) - mastership.promises.keys()))
         raise ServiceError(status.UNAVAILABLE, f"No majority of {copy.name.name}: no promise from {missing}")
