@@ -223,9 +223,19 @@ class Copy:
 
         await self.on_repository(act)
 
-    async def remove(self, suffix: str) -> bool:
-        """Delete the file; whether there was one."""
-        return await self.on_repository(lambda repository: repository.remove(self.name, suffix))
+    async def remove_unless_changed(self, facts: Facts) -> bool:
+        """Delete the file if its log still stands there; whether it was deleted."""
+
+        def act(repository: Repository) -> bool:
+            if repository.presence(self.name) is not Presence.HERE:
+                return False
+            return repository.open(self.name).facts() == facts and repository.remove(self.name, deleted=True)
+
+        return await self.on_repository(act)
+
+    async def remove(self, suffix: str, deleted: bool) -> bool:
+        """Delete the file; whether there was one. `deleted`: the base is deleted at all its peers."""
+        return await self.on_repository(lambda repository: repository.remove(self.name, suffix, deleted))
 
 
 OTHER: Final = "other"

@@ -106,11 +106,11 @@ class ReplicatedBase:
         with contextlib.suppress(ServiceError):
             await self._resign(peer_set_key(self.name.type, await self.copy.peers()))
 
-    async def remove(self, suffix: str) -> bool:
-        """Delete the file, or the copy under a suffix; whether there was one."""
+    async def remove(self, suffix: str, deleted: bool) -> bool:
+        """Delete the file, or the copy under a suffix; whether there was one. `deleted`: at all peers."""
         if not suffix:
-            await self.leave()
-        return await self.copy.remove(suffix)
+            self._depose()
+        return await self.copy.remove(suffix, deleted)
 
     async def prepare(self, message: Prepare, born: int) -> dict[str, Any]:
         """Take a master's batch; ServiceError 473 when it has been deposed."""

@@ -1,13 +1,14 @@
 """The bases of one volume: which are here, open ones, copies coming and going. Blocking.
 
 A marker under `.held` remembers every base that was ever here, so that a base whose file was lost is told from one
-that never existed: only the latter may be founded anew.
+that never existed or was removed: only the latter may be founded anew.
 """
 
 from __future__ import annotations
 
 import os
 import threading
+import time
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -20,6 +21,7 @@ from oio.service.naming import BaseName
 
 MAX_OPEN: Final = 512
 """Bases kept open; the one unused for longest is closed first."""
+REMOVED_MARK: Final = "removed"
 CLOSE_TIMEOUT: Final = 10.0
 """Seconds for which the end waits for acts on bases."""
 
@@ -29,6 +31,7 @@ class Presence(Enum):
 
     HERE = "here"
     LOST = "lost"
+    REMOVED = "removed"
     NEVER = "never"
 
 
@@ -65,8 +68,33 @@ class Repository:
         try:
             self.open(name)
         except FileNotFoundError:
-            return Presence.LOST if self._marker(name).exists() else Presence.NEVER
+            return self._absence(name)
         return Presence.HERE
+
+    def _absence(self, name: BaseName) -> Presence:
+        try:
+            text = self._marker(name).read_text()
+        except FileNotFoundError:
+            return Presence.NEVER
+        return Presence.REMOVED if text == REMOVED_MARK else Presence.LOST
+
+    def names(self) -> list[BaseName]:
+        """All bases here, open or not, without copies under a suffix."""
+        found = []
+        for path in self.volume.rglob("*"):
+            stem, dot, kind = path.name.rpartition(".")
+            name = BaseName(kind, stem) if dot and kind.startswith("meta") else None
+            if name is not None and stem[:1] != "." and path == self.volume / name.file():
+                found.append(name)
+        return found
+
+    def forget_removals(self, age: float) -> None:
+        """Forget which bases were removed more than `age` seconds ago."""
+        for marker in (self.volume / ".held").rglob("*"):
+            if not marker.is_file() or time.time() - marker.stat().st_mtime < age:
+                continue
+            if marker.read_text() == REMOVED_MARK:
+                marker.unlink(missing_ok=True)
 
     def open(self, name: BaseName) -> Base:
         """The open base; FileNotFoundError when it is not here or was damaged."""
@@ -104,8 +132,8 @@ class Repository:
             other.close()
 
     def found(self, name: BaseName, admin: dict[str, str], born: int) -> None:
-        """Make an empty base that never was here; FileExistsError when it is or was."""
-        if self.presence(name) is not Presence.NEVER:
+        """Make an empty base that never was here or was removed; FileExistsError when it is here or was lost."""
+        if self.presence(name) not in (Presence.NEVER, Presence.REMOVED):
             raise FileExistsError(self.path(name))
         self._mark(name)
         self._keep(name, Base.create(self.path(name), name, admin, born))
@@ -152,11 +180,14 @@ class Repository:
         finally:
             remove_files(coming)
 
-    def remove(self, name: BaseName, suffix: str = "") -> bool:
-        """Delete a base, damaged or not; whether there was one."""
+    def remove(self, name: BaseName, suffix: str = "", deleted: bool = False) -> bool:
+        """Delete a copy, damaged or not; whether there was one. `deleted`: the base is deleted at all its peers."""
         if not suffix:
             self.close(name)
-            self._marker(name).unlink(missing_ok=True)
+            if deleted:
+                self._mark(name, REMOVED_MARK)
+            else:
+                self._marker(name).unlink(missing_ok=True)
         return remove_files(self.path(name, suffix))
 
     def close(self, name: BaseName) -> None:
@@ -176,8 +207,8 @@ class Repository:
     def _marker(self, name: BaseName) -> Path:
         return self.volume / ".held" / name.checked().file()
 
-    def _mark(self, name: BaseName) -> None:
+    def _mark(self, name: BaseName, text: str = "") -> None:
         marker = self._marker(name)
         marker.parent.mkdir(parents=True, exist_ok=True)
-        marker.touch()
+        marker.write_text(text)
         sync_directory(marker.parent)

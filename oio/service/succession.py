@@ -18,7 +18,8 @@ from oio.service.status import ServiceError
 GRACE: Final = 0.2
 """Seconds for which peers are waited for when a majority has answered."""
 LOST: Final = Presence.LOST.value
-NEVER: Final = Presence.NEVER.value
+FREE: Final = (Presence.NEVER.value, Presence.REMOVED.value)
+"""What a peer answers at which the base may be founded."""
 
 
 class Fenced(ServiceError):
@@ -111,7 +112,7 @@ async def come_by(copy: Copy, peers: frozenset[str], promises: Promises, found: 
     name, needed = copy.name.name, quorum.majority(len(peers))
     mine = promises.absent.get(copy.node.address)
     if promises.facts:
-        if len(promises.facts) < needed and not (promises.unwritten and mine == NEVER):
+        if len(promises.facts) < needed and not (promises.unwritten and mine in FREE):
             raise ServiceError(
                 status.UNAVAILABLE, f"{name} is not here and at too few others to choose a copy"
             )
@@ -156,7 +157,7 @@ async def take_office(copy: Copy, peers: frozenset[str], token: int, promises: P
         others = quorum.everyone(mastership.configs) - peers
         best = _count(mastership, await ask_promises(copy, others, token)) if others else None
     if best is None:
-        never = [peer for peer, why in promises.absent.items() if why == NEVER]
+        never = [peer for peer, why in promises.absent.items() if why in FREE]
         if never and promises.unwritten:
             await found_at(copy, peers, never, await copy.born())
             return None
