@@ -53,6 +53,7 @@ DEBIAN_PACKAGES = (
     "wireguard-tools",
     "xz-utils",
     "yggdrasil",
+    "zookeeper",
     "zstd",
 )
 """What the node, the development grid and the tests run.  Installed without recommendations."""

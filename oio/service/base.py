@@ -40,8 +40,10 @@ class Base:
         self._tables = ("admin", *schema_of(name.type).tables)
 
     @classmethod
-    def create(cls, path: Path, name: BaseName, admin: Mapping[str, str]) -> Base:
+    def create(cls, path: Path, name: BaseName, admin: Mapping[str, str], born: int = 1) -> Base:
         """Make an empty base with these rows of `admin`; FileExistsError when there is one.
+
+        `born` tells this base from another one that has or had the same name.
 
         It is built beside its place and renamed, so that a file under the final name is always complete.
         """
@@ -61,7 +63,8 @@ class Base:
             with connection:
                 connection.execute(ADMIN + schema.sql + LOG)
                 connection.executemany("INSERT INTO admin(k, v) VALUES(?, ?)", sorted(rows.items()))
-                connection.execute("INSERT INTO replica(k, v) VALUES('promised', 0), ('committed', 0)")
+                counters = [("promised", 0), ("committed", 0), ("born", born)]
+                connection.executemany("INSERT INTO replica(k, v) VALUES(?, ?)", counters)
         finally:
             connection.close()
         os.rename(building, path)
@@ -94,6 +97,10 @@ class Base:
     def close(self) -> None:
         """Close the file; the object cannot be used afterwards."""
         self._connection.close()
+
+    def born(self) -> int:
+        """The number that all copies of this base have, and no other base of its name."""
+        return int(next(iter(self._rows("SELECT v FROM replica WHERE k='born'")))[0])
 
     # -- replica.Log
 

@@ -43,6 +43,10 @@ def up(
     ] = None,
     namespace: Annotated[str, typer.Option("--ns", help="Name of the namespace.")] = "OPENIO",
     ttl: Annotated[float, typer.Option(help="Time of a master's lease in seconds.")] = 3.0,
+    zookeeper: Annotated[
+        str,
+        typer.Option(metavar="HOSTS", help="Keep leases in this ensemble: host:port,… Default: in a file."),
+    ] = "",
     root: Root = DEFAULT_ROOT,
     conf: Annotated[Path, typer.Option(help="Namespace file to write.")] = DEFAULT_CONF,
 ) -> None:
@@ -56,13 +60,21 @@ def up(
             )
     except FileNotFoundError:
         count = 3 if services is None else services
-        wanted = Deployment(root, namespace, count, min(3, count) if replicas is None else replicas, ttl=ttl)
+        wanted = Deployment(
+            root,
+            namespace,
+            count,
+            min(3, count) if replicas is None else replicas,
+            ttl=ttl,
+            zookeeper=zookeeper,
+        )
         try:
             deployment = wanted.checked()
         except ValueError as error:
             raise _fail(str(error)) from error
         deployment.save()
-    make_lease_file(deployment.lease_file)
+    if not deployment.zookeeper:
+        make_lease_file(deployment.lease_file)
     names = deployment.names()
     try:
         with Progress(console=console, transient=True) as progress:

@@ -101,13 +101,18 @@ class Copy:
 
     # -- following a master
 
-    async def promise(self, token: int, caller: str) -> dict[str, Any]:
-        """Answer a peer that wants to be master; ServiceError 473 when a higher token was promised."""
+    async def promise(self, token: int, caller: str, born: int) -> dict[str, Any]:
+        """Answer a peer that wants to be master; ServiceError 473 when a higher token was promised.
+
+        `born` is that of the caller's copy, 0 when it has none.
+        """
         presence = await self.presence()
         if presence is not Presence.HERE:
             return {"absent": presence.value}
 
         def act(base: Base) -> dict[str, Any]:
+            if born not in (0, base.born()):
+                return {"absent": OTHER}
             if caller not in quorum.everyone(base.configs()):
                 raise ServiceError(status.NOT_ALLOWED, f"Base not managed by {caller}")
             try:
@@ -117,10 +122,12 @@ class Copy:
 
         return await self.on_base(act)
 
-    async def prepare(self, message: Prepare) -> dict[str, Any]:
+    async def prepare(self, message: Prepare, born: int) -> dict[str, Any]:
         """Take a master's batch into the log; ServiceError 473 when it has been deposed."""
 
         def act(base: Base) -> dict[str, Any]:
+            if base.born() != born:
+                raise ServiceError(status.BASE_NOT_FOUND, f"another base has the name {self.name.name} here")
             try:
                 return {"taken": True, "facts": wire.pack_facts(replica.accept(base, message))}
             except Gap as gap:
@@ -185,21 +192,52 @@ class Copy:
         data = await self.dump(with_tail=False)
         await self.on_repository(lambda repository: repository.install(self.name, data, suffix))
 
-    async def found(self, peers: frozenset[str]) -> None:
-        """Make the empty base, if it never was here."""
+    async def born(self) -> int:
+        """What tells the base from others of its name; 0 when it is not here."""
+        try:
+            return await self.on_base(lambda base: base.born())
+        except ServiceError as error:
+            if error.status != status.BASE_NOT_FOUND:
+                raise
+        return 0
+
+    async def condemn(self) -> None:
+        """Put the own copy aside."""
+        await self.on_repository(lambda repository: repository.condemn(self.name))
+
+    async def found(self, peers: frozenset[str], born: int) -> None:
+        """Make the empty base, if it never was here; ServiceError 421 when another one of its name is."""
         admin = {"sys.peers": ",".join(sorted(peers))}
         if self.name.type == "meta2":
             admin["sys.ns"] = self.node.namespace
 
         def act(repository: Repository) -> None:
-            with contextlib.suppress(FileExistsError):
-                repository.found(self.name, admin)
+            try:
+                repository.found(self.name, admin, born)
+            except FileExistsError as error:
+                here = repository.presence(self.name) is Presence.HERE
+                if not here or repository.open(self.name).born() != born:
+                    raise ServiceError(
+                        status.EXISTS, f"{self.name.name} is or was at {self.node.address}"
+                    ) from error
 
         await self.on_repository(act)
 
-    async def remove(self, suffix: str) -> bool:
-        """Delete the file; whether there was one."""
-        return await self.on_repository(lambda repository: repository.remove(self.name, suffix))
+    async def remove_unless_changed(self, facts: Facts) -> bool:
+        """Delete the file if its log still stands there; whether it was deleted."""
+
+        def act(repository: Repository) -> bool:
+            if repository.presence(self.name) is not Presence.HERE:
+                return False
+            return repository.open(self.name).facts() == facts and repository.remove(self.name, deleted=True)
+
+        return await self.on_repository(act)
+
+    async def remove(self, suffix: str, deleted: bool) -> bool:
+        """Delete the file; whether there was one. `deleted`: the base is deleted at all its peers."""
+        return await self.on_repository(lambda repository: repository.remove(self.name, suffix, deleted))
 
 
+OTHER: Final = "other"
+"""What a peer answers that has another base of this name."""
 CANTOPEN: Final = "sqlite3_open error: (errno=2 No such file or directory) (rc=14) SQLITE_CANTOPEN"

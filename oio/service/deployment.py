@@ -8,13 +8,21 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Final
 
+from oio.service.lease import LeaseStore
+from oio.service.lease.sqlite import SqliteLeases
+from oio.service.lease.zookeeper import ZookeeperLeases
+
 MAX_SERVICES: Final = 64
 MAX_REPLICAS: Final = 7
 
 
 @dataclass(frozen=True, slots=True)
 class Deployment:
-    """`services` of each of meta0, meta1 and meta2, `replicas` of each base, `ttl` of leases in seconds."""
+    """`services` of each of meta0, meta1, meta2 and rdir, `replicas` of each base, `ttl` of leases in seconds.
+
+    With `apart` every service has a loopback address of its own, so that the ways between them can be cut one by one.
+    Leases are kept in the ensemble `zookeeper` (`host:port,…`), or in a file when it is empty.
+    """
 
     root: Path
     namespace: str = "OPENIO"
@@ -22,6 +30,8 @@ class Deployment:
     replicas: int = 3
     digits: int = 2
     ttl: float = 3.0
+    apart: bool = False
+    zookeeper: str = ""
 
     def checked(self) -> Deployment:
         """Itself; ValueError names the number that cannot be."""
@@ -32,7 +42,15 @@ class Deployment:
                 f"--replicas {self.replicas}: from 1 to {min(self.services, MAX_REPLICAS)} is expected with "
                 f"--services {self.services}"
             )
+        if self.zookeeper:
+            ZookeeperLeases(self.zookeeper, self.namespace, self.ttl)
         return self
+
+    def leases(self) -> LeaseStore:
+        """The store of the leases, not yet connected."""
+        if self.zookeeper:
+            return ZookeeperLeases(self.zookeeper, self.namespace, self.ttl)
+        return SqliteLeases(self.lease_file)
 
     @classmethod
     def load(cls, root: Path) -> Deployment:
@@ -59,6 +77,10 @@ class Deployment:
     def numbers(self) -> range:
         """Numbers of the services of one kind."""
         return range(1, self.services + 1)
+
+    def host(self, name: str) -> str:
+        """The address that a service listens on and calls others from."""
+        return f"127.0.1.{self.names().index(name) + 1}" if self.apart else "127.0.0.1"
 
     def address_file(self, name: str) -> Path:
         """Where a service writes its address."""
@@ -107,6 +129,8 @@ class Deployment:
             "ns.meta1_digits": str(self.digits),
             "ns.service_update_policy": self.update_policy(),
         }
+        if self.zookeeper:
+            values["zookeeper"] = self.zookeeper
         for key, value in values.items():
             parser.set(self.namespace, key, value)
         path.parent.mkdir(parents=True, exist_ok=True)

@@ -38,4 +38,4 @@ class Node:
         for task in running:
             task.cancel()
         await asyncio.gather(*running, return_exceptions=True)
-        self.repository.close_all()
+        await asyncio.to_thread(self.repository.close_all)

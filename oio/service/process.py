@@ -17,7 +17,6 @@ from typing import Final, Protocol
 
 from oio.service.conscience.server import Conscience, default_kinds
 from oio.service.deployment import Deployment, location, role
-from oio.service.lease.sqlite import SqliteLeases
 from oio.service.meta import MetaService
 from oio.service.proxy.server import ProxyServer
 from oio.service.rdir.server import Rdir
@@ -25,7 +24,6 @@ from oio.service.rpc import RpcClient
 from oio.service.settings import Settings
 from oio.service.status import ServiceError
 
-HOST: Final = "127.0.0.1"
 REGISTER_EVERY: Final = 1.0
 """Seconds between two registrations with the conscience."""
 
@@ -54,8 +52,8 @@ def build(deployment: Deployment, name: str) -> Service:
         )
         return ProxyServer(deployment.namespace, deployment.address("conscience-1"), settings)
     if kind in ("meta0", "meta1", "meta2"):
-        leases = SqliteLeases(deployment.lease_file)
-        return MetaService(kind, deployment.namespace, deployment.root / name, leases, deployment.ttl)
+        folder = deployment.root / name
+        return MetaService(kind, deployment.namespace, folder, deployment.leases(), deployment.ttl)
     if kind == "rdir":
         return Rdir(deployment.root / name)
     raise ValueError(f"no service is called {name!r}")
@@ -71,7 +69,7 @@ async def announce(deployment: Deployment, name: str, address: str) -> None:
         "tag.vol": str(deployment.root / name),
     }
     service = {"type": kind if kind != "proxy" else "oioproxy", "addr": address, "tags": tags}
-    rpc = RpcClient()
+    rpc = RpcClient(deployment.host(name))
     try:
         while True:
             with contextlib.suppress(ServiceError):
@@ -90,7 +88,7 @@ async def serve(deployment: Deployment, name: str) -> None:
     service = build(deployment, name)
     before = deployment.address_file(name)
     port = int(before.read_text().rpartition(":")[2]) if before.exists() else 0
-    address = await service.start(HOST, port)
+    address = await service.start(deployment.host(name), port)
     coming = before.with_name(f"{before.name}.{os.getpid()}")
     coming.write_text(address)
     coming.replace(before)

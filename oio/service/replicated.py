@@ -106,15 +106,15 @@ class ReplicatedBase:
         with contextlib.suppress(ServiceError):
             await self._resign(peer_set_key(self.name.type, await self.copy.peers()))
 
-    async def remove(self, suffix: str) -> bool:
-        """Delete the file, or the copy under a suffix; whether there was one."""
+    async def remove(self, suffix: str, deleted: bool) -> bool:
+        """Delete the file, or the copy under a suffix; whether there was one. `deleted`: at all peers."""
         if not suffix:
-            await self.leave()
-        return await self.copy.remove(suffix)
+            self._depose()
+        return await self.copy.remove(suffix, deleted)
 
-    async def prepare(self, message: Prepare) -> dict[str, Any]:
+    async def prepare(self, message: Prepare, born: int) -> dict[str, Any]:
         """Take a master's batch; ServiceError 473 when it has been deposed."""
-        answer = await self.copy.prepare(message)
+        answer = await self.copy.prepare(message, born)
         if self._mastership is not None and self._mastership.token < message.token:
             self._depose()
         return answer
@@ -192,6 +192,7 @@ class ReplicatedBase:
         mastership = await succession.take_office(self.copy, peers, lease.token, promises)
         if mastership is None or await self.copy.peers() != peers:
             return
+        self._shipper.born = await self.copy.born()
         self._shipper.lagging |= peers - {self.node.address}
         facts = await self.copy.facts()
         if facts.last_seq > facts.committed:
@@ -228,6 +229,10 @@ class ReplicatedBase:
         except (Fenced, Gap) as error:
             await self._resign(lease.key)
             raise ServiceError(status.UNAVAILABLE, f"no longer master: {error}") from error
+        except ServiceError as error:
+            # Nothing was sent yet. A master that cannot write, on a full disk for example, is none.
+            await self._resign(lease.key)
+            raise ServiceError(status.UNAVAILABLE, error.message) from error
         configs = replica.configs_in_force(await self.copy.peers(), entries)
         others = sorted(quorum.everyone(configs) - {self.node.address})
         failed = await self._collect(mastership, message, configs, others)

@@ -1,13 +1,14 @@
 """The bases of one volume: which are here, open ones, copies coming and going. Blocking.
 
 A marker under `.held` remembers every base that was ever here, so that a base whose file was lost is told from one
-that never existed: only the latter may be founded anew.
+that never existed or was removed: only the latter may be founded anew.
 """
 
 from __future__ import annotations
 
 import os
 import threading
+import time
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -20,6 +21,9 @@ from oio.service.naming import BaseName
 
 MAX_OPEN: Final = 512
 """Bases kept open; the one unused for longest is closed first."""
+REMOVED_MARK: Final = "removed"
+CLOSE_TIMEOUT: Final = 10.0
+"""Seconds for which the end waits for acts on bases."""
 
 
 class Presence(Enum):
@@ -27,6 +31,7 @@ class Presence(Enum):
 
     HERE = "here"
     LOST = "lost"
+    REMOVED = "removed"
     NEVER = "never"
 
 
@@ -38,7 +43,7 @@ class Repository:
         self.namespace = namespace
         self._open: dict[BaseName, Base] = {}
         self._used: Counter[BaseName] = Counter()
-        self._lock = threading.Lock()
+        self._lock = threading.Condition()
 
     @contextmanager
     def using(self, name: BaseName) -> Iterator[None]:
@@ -52,6 +57,7 @@ class Repository:
                 self._used[name] -= 1
                 if not self._used[name]:
                     del self._used[name]
+                    self._lock.notify_all()
 
     def path(self, name: BaseName, suffix: str = "") -> Path:
         """Where the file of a base stands."""
@@ -62,8 +68,33 @@ class Repository:
         try:
             self.open(name)
         except FileNotFoundError:
-            return Presence.LOST if self._marker(name).exists() else Presence.NEVER
+            return self._absence(name)
         return Presence.HERE
+
+    def _absence(self, name: BaseName) -> Presence:
+        try:
+            text = self._marker(name).read_text()
+        except FileNotFoundError:
+            return Presence.NEVER
+        return Presence.REMOVED if text == REMOVED_MARK else Presence.LOST
+
+    def names(self) -> list[BaseName]:
+        """All bases here, open or not, without copies under a suffix."""
+        found = []
+        for path in self.volume.rglob("*"):
+            stem, dot, kind = path.name.rpartition(".")
+            name = BaseName(kind, stem) if dot and kind.startswith("meta") else None
+            if name is not None and stem[:1] != "." and path == self.volume / name.file():
+                found.append(name)
+        return found
+
+    def forget_removals(self, age: float) -> None:
+        """Forget which bases were removed more than `age` seconds ago."""
+        for marker in (self.volume / ".held").rglob("*"):
+            if not marker.is_file() or time.time() - marker.stat().st_mtime < age:
+                continue
+            if marker.read_text() == REMOVED_MARK:
+                marker.unlink(missing_ok=True)
 
     def open(self, name: BaseName) -> Base:
         """The open base; FileNotFoundError when it is not here or was damaged."""
@@ -100,12 +131,12 @@ class Repository:
         for other in leaving:
             other.close()
 
-    def found(self, name: BaseName, admin: dict[str, str]) -> None:
-        """Make an empty base that never was here; FileExistsError when it is or was."""
-        if self.presence(name) is not Presence.NEVER:
+    def found(self, name: BaseName, admin: dict[str, str], born: int) -> None:
+        """Make an empty base that never was here or was removed; FileExistsError when it is here or was lost."""
+        if self.presence(name) not in (Presence.NEVER, Presence.REMOVED):
             raise FileExistsError(self.path(name))
         self._mark(name)
-        self._keep(name, Base.create(self.path(name), name, admin))
+        self._keep(name, Base.create(self.path(name), name, admin, born))
 
     def dump(self, name: BaseName, with_tail: bool = False) -> bytes:
         """A base as the bytes of an SQLite file, with what its log holds beyond the commit point or without."""
@@ -120,7 +151,8 @@ class Repository:
         """Put a copy in place of the base, at once or not at all; CorruptBase when the bytes are none.
 
         Nothing is done (False) when the log here goes on behind what the copy has committed: entries that this peer
-        has acknowledged must not vanish. The promise given here stays in force.
+        has acknowledged must not vanish, unless they are those of another base of this name. The promise given here
+        stays in force.
         """
         here = self.open(name).facts() if not suffix and self.presence(name) is Presence.HERE else None
         path = self.path(name, suffix)
@@ -130,7 +162,7 @@ class Repository:
         try:
             copy = Base.open(coming, name)
             there = copy.facts()
-            if here is not None and here.last_seq > there.committed:
+            if here is not None and here.last_seq > there.committed and copy.born() == self.open(name).born():
                 copy.close()
                 return False
             copy.promise(here.promised if here is not None else 0)
@@ -148,11 +180,14 @@ class Repository:
         finally:
             remove_files(coming)
 
-    def remove(self, name: BaseName, suffix: str = "") -> bool:
-        """Delete a base, damaged or not; whether there was one."""
+    def remove(self, name: BaseName, suffix: str = "", deleted: bool = False) -> bool:
+        """Delete a copy, damaged or not; whether there was one. `deleted`: the base is deleted at all its peers."""
         if not suffix:
             self.close(name)
-            self._marker(name).unlink(missing_ok=True)
+            if deleted:
+                self._mark(name, REMOVED_MARK)
+            else:
+                self._marker(name).unlink(missing_ok=True)
         return remove_files(self.path(name, suffix))
 
     def close(self, name: BaseName) -> None:
@@ -163,15 +198,17 @@ class Repository:
             base.close()
 
     def close_all(self) -> None:
-        """Close everything."""
+        """Close everything, once nobody uses it any more."""
+        with self._lock:
+            self._lock.wait_for(lambda: not self._used, timeout=CLOSE_TIMEOUT)
         for name in list(self._open):
             self.close(name)
 
     def _marker(self, name: BaseName) -> Path:
         return self.volume / ".held" / name.checked().file()
 
-    def _mark(self, name: BaseName) -> None:
+    def _mark(self, name: BaseName, text: str = "") -> None:
         marker = self._marker(name)
         marker.parent.mkdir(parents=True, exist_ok=True)
-        marker.touch()
+        marker.write_text(text)
         sync_directory(marker.parent)

@@ -134,9 +134,10 @@ class RpcServer:
 
 
 class RpcClient:
-    """Calls verbs of other services; one for a process, closed at its end."""
+    """Calls verbs of other services, from the address `host` if one is given; one for a process, closed at its end."""
 
-    def __init__(self) -> None:
+    def __init__(self, host: str = "") -> None:
+        self._local = (host, 0) if host else None
         self._session: aiohttp.ClientSession | None = None
 
     async def call(self, address: str, verb: str, args: Mapping[str, Any], timeout: float = 10.0) -> Any:
@@ -146,7 +147,7 @@ class RpcClient:
         """
         if self._session is None:
             self._session = aiohttp.ClientSession(
-                connector=aiohttp.TCPConnector(limit=256, limit_per_host=64)
+                connector=aiohttp.TCPConnector(limit=256, limit_per_host=64, local_addr=self._local)
             )
         limits = aiohttp.ClientTimeout(total=timeout, connect=min(timeout, CONNECT_TIMEOUT))
         try:

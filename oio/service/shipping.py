@@ -13,20 +13,23 @@ from oio.service.mastership import MAX_BATCH, catch_up
 from oio.service.replica import Entry, Facts, Prepare
 from oio.service.status import ServiceError
 
-PEER_TIMEOUT: Final = 5.0
+PEER_TIMEOUT: Final = 3.0
 """Seconds that a peer has to write a change to its log, or to promise."""
 MAX_IN_FLIGHT: Final = 64
 """Batches on their way to one peer; a peer that takes none any more is brought up later."""
 
 
 class Shipper:
-    """Ways from one copy to the others. `lagging` are peers that do not have everything that is committed."""
+    """Ways from one copy to the others. `lagging` are peers that do not have everything that is committed, `born` is
+    what tells the base from others of its name."""
 
     def __init__(self, copy: Copy) -> None:
         self.lagging: set[str] = set()
+        self.born = 0
         self._copy = copy
         self._in_flight: Counter[str] = Counter()
-        self._announcing: dict[str, asyncio.Task[ServiceError | None]] = {}
+        self._untold: dict[str, int] = {}
+        self._announcing: dict[str, asyncio.Task[None]] = {}
 
     async def ship(self, peer: str, message: Prepare) -> ServiceError | None:
         """Have a peer write a batch to its log, and all that it lacks before; the error when it could not."""
@@ -46,20 +49,22 @@ class Shipper:
 
     def announce(self, peer: str, token: int) -> None:
         """Tell a peer how far the log is committed now; one telling at a time."""
-        running = self._announcing.get(peer)
         self.lagging.add(peer)
+        self._untold[peer] = token
+        running = self._announcing.get(peer)
         if running is None or running.done():
-            self._announcing[peer] = self._copy.node.spawn(self._announce(peer, token))
+            self._announcing[peer] = self._copy.node.spawn(self._announce(peer))
 
-    async def _announce(self, peer: str, token: int) -> ServiceError | None:
-        while True:
-            committed, epoch = await self._copy.on_base(_commit_point)
-            error = await self.ship(peer, Prepare(token, committed, epoch, (), committed))
-            if error is not None:
-                return error
-            if (await self._copy.facts()).committed == committed:
-                self.lagging.discard(peer)
-                return None
+    async def _announce(self, peer: str) -> None:
+        while peer in self._untold:
+            token = self._untold.pop(peer)
+            try:
+                committed, epoch = await self._copy.on_base(_commit_point)
+            except ServiceError:
+                return  # The own copy is gone: whoever becomes master tells the others.
+            if await self.ship(peer, Prepare(token, committed, epoch, (), committed)) is not None:
+                return
+        self.lagging.discard(peer)
 
     async def _deliver(self, peer: str, message: Prepare) -> None:
         last = message.entries[-1].seq if message.entries else message.prev_seq
@@ -87,7 +92,7 @@ class Shipper:
 
     async def _send(self, peer: str, message: Prepare) -> tuple[bool, Facts]:
         """Whether the batch was taken, and where the peer's log stands then."""
-        args = self._copy.args(**wire.pack_prepare(message))
+        args = self._copy.args(**wire.pack_prepare(message), born=self.born)
         answer: dict[str, Any] = await self._copy.node.rpc.call(peer, "peer_prepare", args, PEER_TIMEOUT)
         return bool(answer["taken"]), wire.unpack_facts(answer["facts"])
 

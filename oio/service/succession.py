@@ -3,19 +3,23 @@
 from __future__ import annotations
 
 import asyncio
+import secrets
 from dataclasses import dataclass
 from typing import Any, Final
 
 from oio.service import quorum, replica, status, wire
-from oio.service.copy import Copy
+from oio.service.copy import OTHER, Copy
 from oio.service.mastership import MAX_BATCH, Mastership
 from oio.service.replica import Entry, Facts, Promise
 from oio.service.repository import Presence
 from oio.service.shipping import PEER_TIMEOUT
 from oio.service.status import ServiceError
 
+GRACE: Final = 0.2
+"""Seconds for which peers are waited for when a majority has answered."""
 LOST: Final = Presence.LOST.value
-NEVER: Final = Presence.NEVER.value
+FREE: Final = (Presence.NEVER.value, Presence.REMOVED.value)
+"""What a peer answers at which the base may be founded."""
 
 
 class Fenced(ServiceError):
@@ -58,28 +62,46 @@ class Promises:
 
 async def ask_promises(copy: Copy, peers: frozenset[str], token: int) -> Promises:
     """Have every peer promise `token`; Fenced when one has promised a higher one."""
-    args = copy.args(token=token, caller=copy.node.address)
+    born = await copy.born()
+    args = copy.args(token=token, caller=copy.node.address, born=born)
 
     async def ask(peer: str) -> dict[str, Any]:
         if peer == copy.node.address:
-            return await copy.promise(token, peer)
+            return await copy.promise(token, peer, born)
         answer: dict[str, Any] = await copy.node.rpc.call(peer, "peer_promise", args, PEER_TIMEOUT)
         return answer
 
-    ordered = sorted(peers)
-    results = await asyncio.gather(*(ask(peer) for peer in ordered), return_exceptions=True)
+    tasks = {copy.node.spawn(ask(peer)): peer for peer in sorted(peers)}
+    pending: set[asyncio.Task[dict[str, Any]]] = set(tasks)
     promises = Promises({}, {})
-    for peer, result in zip(ordered, results, strict=True):
-        if isinstance(result, ServiceError):
-            if result.status == status.IS_MASTER:
-                raise Fenced(peer, result)
-        elif isinstance(result, BaseException):
-            raise result
-        elif "facts" in result:
-            promises.given[peer] = wire.unpack_promise(result)
-        else:
-            promises.absent[peer] = str(result.get("absent"))
+    try:
+        while pending:
+            # Once a majority has promised, the slow ones are waited for no longer than this.
+            own = copy.node.address not in peers or copy.node.address in {**promises.given, **promises.absent}
+            enough = own and len(promises.given) >= quorum.majority(len(peers))
+            patience = GRACE if enough else None
+            done, pending = await asyncio.wait(pending, timeout=patience, return_when=asyncio.FIRST_COMPLETED)
+            if not done:
+                break
+            for task in done:
+                _note(promises, tasks[task], task)
+    finally:
+        for task in pending:
+            task.cancel()
     return promises
+
+
+def _note(promises: Promises, peer: str, task: asyncio.Task[dict[str, Any]]) -> None:
+    try:
+        result = task.result()
+    except ServiceError as error:
+        if error.status == status.IS_MASTER:
+            raise Fenced(peer, error) from error
+        return
+    if "facts" in result:
+        promises.given[peer] = wire.unpack_promise(result)
+    else:
+        promises.absent[peer] = str(result.get("absent"))
 
 
 async def come_by(copy: Copy, peers: frozenset[str], promises: Promises, found: bool) -> None:
@@ -90,7 +112,7 @@ async def come_by(copy: Copy, peers: frozenset[str], promises: Promises, found: 
     name, needed = copy.name.name, quorum.majority(len(peers))
     mine = promises.absent.get(copy.node.address)
     if promises.facts:
-        if len(promises.facts) < needed and not (promises.unwritten and mine == NEVER):
+        if len(promises.facts) < needed and not (promises.unwritten and mine in FREE):
             raise ServiceError(
                 status.UNAVAILABLE, f"{name} is not here and at too few others to choose a copy"
             )
@@ -103,16 +125,16 @@ async def come_by(copy: Copy, peers: frozenset[str], promises: Promises, found: 
         raise ServiceError(status.UNAVAILABLE, f"No majority of {name} answers")
     if not found:
         raise NeverFounded
-    await found_at(copy, peers, list(promises.absent))
+    await found_at(copy, peers, list(promises.absent), 1 + secrets.randbits(62))
 
 
-async def found_at(copy: Copy, peers: frozenset[str], where: list[str]) -> None:
+async def found_at(copy: Copy, peers: frozenset[str], where: list[str], born: int) -> None:
     """Make the empty base at these peers; ServiceError 503 when fewer than a majority of `peers` have it then."""
-    args = copy.args(peers=sorted(peers))
+    args = copy.args(peers=sorted(peers), born=born)
 
     async def one(peer: str) -> None:
         if peer == copy.node.address:
-            await copy.found(peers)
+            await copy.found(peers, born)
         else:
             await copy.node.rpc.call(peer, "peer_found", args, PEER_TIMEOUT)
 
@@ -125,7 +147,8 @@ async def found_at(copy: Copy, peers: frozenset[str], where: list[str]) -> None:
 async def take_office(copy: Copy, peers: frozenset[str], token: int, promises: Promises) -> Mastership | None:
     """A mastership whose copy has the best log of a majority; ServiceError 503 without majority.
 
-    None when the founding of the base, cut short before, was completed: the promises must be asked for again.
+    None when the promises must be asked for again: the founding of the base, cut short before, was completed, or the
+    own copy was one of another base.
     """
     mastership = Mastership(copy.node.address, token, peers)
     best = _count(mastership, promises)
@@ -134,9 +157,13 @@ async def take_office(copy: Copy, peers: frozenset[str], token: int, promises: P
         others = quorum.everyone(mastership.configs) - peers
         best = _count(mastership, await ask_promises(copy, others, token)) if others else None
     if best is None:
-        never = [peer for peer, why in promises.absent.items() if why == NEVER]
+        never = [peer for peer, why in promises.absent.items() if why in FREE]
         if never and promises.unwritten:
-            await found_at(copy, peers, never)
+            await found_at(copy, peers, never, await copy.born())
+            return None
+        if list(promises.absent.values()).count(OTHER) >= quorum.majority(len(peers)):
+            # This copy is of a base that was deleted while this peer was away; its successor has its name.
+            await copy.condemn()
             return None
         missing = ", ".join(sorted(quorum.everyone(mastership.configs) - mastership.promises.keys()))
         raise ServiceError(status.UNAVAILABLE, f"No majority of {copy.name.name}: no promise from {missing}")

@@ -35,8 +35,7 @@ async def destroy(proxy: Proxy, call: Call) -> Answer:
     args = {"force": call.flag("force")}
     await proxy.directory.call(base, peers, "container_check_destroy", args, call.remaining(), safe=True)
     await reference.meta1(proxy, call, "ref_unlink", {"service_type": TYPE})
-    await proxy.directory.each(base, peers, "base_leave", {}, call.remaining())
-    await proxy.directory.each(base, peers, "base_remove", {}, call.remaining())
+    await proxy.directory.each(base, peers, "base_remove", {"deleted": True}, call.remaining())
     return NOTHING
 
 

@@ -18,11 +18,15 @@ MAPPING_FRESH: Final = 10.0
 """Seconds for which the mapping of prefixes is used without asking meta0 again."""
 AVOID: Final = 1.0
 """Seconds for which a service that could not be reached is not tried: less than a lease, so that a restart is seen."""
+AVOID_SILENT: Final = 5.0
+"""The same for one that was reached and did not answer: it costs seconds to find that out again."""
+MAX_FAILED: Final = 4096
 PATIENCE: Final = 6.0
 """Seconds that a request waits for a base to get a master again."""
 MASTER_FRESH: Final = 1800.0
 MAX_MASTERS: Final = 65536
-CALL_TIMEOUT: Final = 15.0
+CALL_TIMEOUT: Final = 8.0
+"""Seconds that a service has to answer: a master asks its peers twice at most."""
 _NOT_SENT: Final = (status.REFUSED, status.CONNECT_TIMEOUT, status.NO_ROUTE, status.AVOIDED)
 
 
@@ -36,6 +40,7 @@ class Directory:
         self.rpc = rpc
         self.masters: dict[BaseName, tuple[str, float]] = {}
         self._down: dict[str, float] = {}
+        self._failed: dict[str, float] = {}
         self._table: list[tuple[str, ...]] = []
         self._loaded = -MAPPING_FRESH
         self._lock = asyncio.Lock()
@@ -189,11 +194,15 @@ class Directory:
         try:
             answer = await self.rpc.call(address, verb, args, timeout)
         except ServiceError as error:
-            if error.status in (status.REFUSED, status.CONNECT_TIMEOUT, status.NO_ROUTE):
-                self._down[address] = time.monotonic() + AVOID
-                if len(self._down) > 4096:
-                    self._down.pop(next(iter(self._down)))
+            if error.status in NETWORK_STATUSES:
+                silent = error.status == status.READ_TIMEOUT
+                self._down[address] = time.monotonic() + (AVOID_SILENT if silent else AVOID)
+                self._failed[name] = time.monotonic()
+                for remembered in (self._down, self._failed):
+                    if len(remembered) > MAX_FAILED:
+                        remembered.pop(next(iter(remembered)))
             raise
+        self._failed.pop(name, None)
         return answer
 
     async def each(
@@ -214,10 +223,11 @@ class Directory:
         return dict(zip(asked, answers, strict=True))
 
     def _order(self, base: BaseName, peers: Sequence[str]) -> list[str]:
+        """The peers, the remembered master first, those that failed last at the end."""
         master, since = self.masters.get(base, ("", 0.0))
-        if master and time.monotonic() - since < MASTER_FRESH:
-            return [master, *(peer for peer in peers if peer != master)]
-        return list(peers)
+        known = master if time.monotonic() - since < MASTER_FRESH else ""
+        found = dict.fromkeys([*filter(None, (known,)), *peers])
+        return sorted(found, key=lambda peer: (self._failed.get(peer, 0.0), peer != known))
 
     def _remember(self, base: BaseName, peer: str) -> None:
         self.masters.pop(base, None)

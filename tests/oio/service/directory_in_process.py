@@ -30,6 +30,7 @@ class Running:
     session: aiohttp.ClientSession
     metas: dict[str, list[MetaService]] = field(default_factory=dict)
     conscience: str = ""
+    started: list[Any] = field(default_factory=list)
 
     async def ask(
         self,
@@ -55,6 +56,11 @@ class Running:
         assert status == 204, answer
 
 
+def leases_of(folder: Path) -> SqliteLeases:
+    """The leases of the directory in `folder`."""
+    return SqliteLeases(folder / "leases")
+
+
 @asynccontextmanager
 async def directory(
     folder: Path, counts: dict[str, int], description: dict[str, Any] | None = None
@@ -74,11 +80,10 @@ async def directory(
         started.insert(0, proxy)
         url = f"http://{await proxy.start(HOST, 0)}"
         async with aiohttp.ClientSession() as session:
-            running = Running(url, session, conscience=address)
+            running = Running(url, session, conscience=address, started=started)
             for kind, count in counts.items():
                 for number in range(1, count + 1):
-                    leases = SqliteLeases(folder / "leases")
-                    meta = MetaService(kind, "OPENIO", folder / f"{kind}-{number}", leases)
+                    meta = MetaService(kind, "OPENIO", folder / f"{kind}-{number}", leases_of(folder))
                     started.insert(0, meta)
                     place = f"site{number}.rack.host.vol{number}"
                     await running.push(

@@ -2,124 +2,63 @@
 
 from __future__ import annotations
 
-import json
+import os
 import signal
-import time
-from collections.abc import Callable, Iterator
+import subprocess
+import sys
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
-from urllib.parse import urlencode
 
+import apsw
 import pytest
-import urllib3
 
-from oio.service import supervisor
-from oio.service.cli import bootstrap
 from oio.service.deployment import Deployment
-from oio.service.lease.sqlite import make_lease_file
-
-PATIENCE = 60.0
-
-
-class Cluster:
-    """A deployment under test, its proxy, and every write that was acknowledged."""
-
-    def __init__(self, deployment: Deployment) -> None:
-        self.deployment = deployment
-        self.pool = urllib3.PoolManager(retries=False, timeout=30.0)
-        self.url = f"http://{deployment.address('proxy-1')}/v3.0/{deployment.namespace}"
-        self.acknowledged: dict[str, str] = {}
-
-    def ask(self, method: str, path: str, body: Any = None, **query: str) -> tuple[int, Any]:
-        data = None if body is None else json.dumps(body)
-        answer = (
-            self.pool.request(method, f"{self.url}/{path}", fields=query)
-            if method == "GET"
-            else self.pool.request(method, f"{self.url}/{path}?{urlencode(query)}", body=data)
-        )
-        return answer.status, json.loads(answer.data) if answer.data else None
-
-    def write(self, key: str, value: str) -> int:
-        """Set a property of the one reference; remembered when it was acknowledged."""
-        body = {"properties": {key: value}}
-        status, _ = self.ask("POST", "reference/set_properties", body, acct="a", ref="r")
-        if status == 204:
-            self.acknowledged[key] = value
-        return status
-
-    def stored(self) -> dict[str, str]:
-        status, body = self.ask("POST", "reference/get_properties", [], acct="a", ref="r")
-        assert status == 200, body
-        found: dict[str, str] = body["properties"]
-        return found
-
-    def states(self) -> dict[str, int]:
-        status, body = self.ask("POST", "admin/status", type="meta1", acct="a", ref="r")
-        assert status == 200, body
-        return {address: answer["status"]["status"] for address, answer in body.items()}
-
-    def master(self) -> str:
-        """Name of the service that is master of the reference's meta1 base."""
-        masters = [address for address, state in self.states().items() if state == 200]
-        assert len(masters) == 1, masters
-        return self.name(masters[0])
-
-    def name(self, address: str) -> str:
-        return next(n for n in self.deployment.names() if self.deployment.address(n) == address)
-
-    def signal(self, name: str, number: signal.Signals) -> None:
-        process = supervisor.running(self.deployment, name)
-        assert process is not None
-        process.send_signal(number)
-        if number is signal.SIGKILL:
-            eventually(lambda: supervisor.running(self.deployment, name) is None)
-
-    def start(self, name: str) -> None:
-        supervisor.start(self.deployment, name)
-        supervisor.wait_listening(self.deployment, name)
-
-    def check(self) -> None:
-        stored = self.stored()
-        assert {key: stored.get(key) for key in self.acknowledged} == self.acknowledged
-
-
-def eventually(condition: Callable[[], bool]) -> None:
-    end = time.monotonic() + PATIENCE
-    while not condition():
-        assert time.monotonic() < end, "nothing changed within a minute"
-        time.sleep(0.1)
+from tests.oio.service.cluster import PATIENCE, Cluster, eventually, running
+from tests.oio.service.dying import POINTS
 
 
 @pytest.fixture(scope="module")
 def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
-    deployment = Deployment(tmp_path_factory.mktemp("directory"))
-    deployment.save()
-    make_lease_file(deployment.lease_file)
-    names = deployment.names()
-    try:
-        for group in (names[:1], names[1:]):
-            for name in group:
-                supervisor.start(deployment, name)
-            for name in group:
-                supervisor.wait_listening(deployment, name)
-        bootstrap(deployment)
-        found = Cluster(deployment)
-        assert found.ask("POST", "reference/create", {"properties": {}}, acct="a", ref="r")[0] == 201
+    with running(Deployment(tmp_path_factory.mktemp("directory"), ttl=2.0)) as found:
         yield found
-    finally:
-        supervisor.stop(deployment, names)
 
 
 def test_f1_a_killed_master_is_replaced_and_nothing_acknowledged_is_lost(cluster: Cluster) -> None:
-    for turn in range(3):
+    for turn in range(2):
         for number in range(10):
             cluster.write(f"f1-{turn}-{number}", "before")
         victim = cluster.master()
         cluster.signal(victim, signal.SIGKILL)
-        eventually(lambda turn=turn: cluster.write(f"f1-{turn}-after", "x") == 204)  # type: ignore[misc]
+        cluster.writable(f"f1-{turn}-after")
         cluster.check()
         cluster.start(victim)
     cluster.check()
+
+
+@pytest.mark.parametrize("point", POINTS)
+def test_f2_a_master_that_dies_at_any_step_of_a_write_loses_nothing(cluster: Cluster, point: str) -> None:
+    victim = cluster.master()
+    cluster.signal(victim, signal.SIGKILL)
+    deployment = cluster.deployment
+    command = [sys.executable, "-m", "tests.oio.service.dying", point, "--root", str(deployment.root)]
+    with (deployment.root / "run" / "dying.log").open("ab") as log:
+        dying = subprocess.Popen([*command, "--name", victim], stdout=log, stderr=log)
+    try:
+        number = 0
+        while dying.poll() is None:
+            cluster.write(f"f2-{point}-{number}", "x")
+            # The first to be asked takes the lease: at once the one that will die, if it is not it already.
+            cluster.states()
+            number += 1
+            assert number < 200, "it does not die"
+        assert dying.returncode == -signal.SIGKILL
+    finally:
+        dying.kill()
+        dying.wait(PATIENCE)
+    cluster.start(victim)
+    cluster.writable(f"f2-{point}-after")
+    cluster.check()
+    eventually(cluster.alike)
 
 
 def test_f3_a_frozen_master_that_wakes_up_is_master_no_more(cluster: Cluster) -> None:
@@ -127,14 +66,14 @@ def test_f3_a_frozen_master_that_wakes_up_is_master_no_more(cluster: Cluster) ->
     address = cluster.deployment.address(victim)
     cluster.signal(victim, signal.SIGSTOP)
     try:
-        eventually(lambda: cluster.write("f3-while", "frozen") == 204)
+        cluster.writable("f3-while")
     finally:
         cluster.signal(victim, signal.SIGCONT)
     for number in range(10):
         states = cluster.states()
         assert sum(state == 200 for state in states.values()) <= 1
         assert states[address] != 200
-        eventually(lambda number=number: cluster.write(f"f3-{number}", "after") == 204)  # type: ignore[misc]
+        cluster.writable(f"f3-{number}")
     cluster.check()
 
 
@@ -147,7 +86,7 @@ def test_f6_two_of_three_dead_reads_work_writes_are_refused_and_both_come_back(c
     assert cluster.stored()["f6"] == "before"
     for name in names[:2]:
         cluster.start(name)
-    eventually(lambda: cluster.write("f6-again", "x") == 204)
+    cluster.writable("f6-again")
     cluster.check()
 
 
@@ -163,3 +102,44 @@ def test_f8_a_lost_and_a_damaged_file_are_replaced_from_a_healthy_peer(cluster: 
     assert cluster.write("f8-again", "x") == 204
     eventually(slaves[0].exists)
     cluster.check()
+
+
+def test_f7_without_the_lease_store_writes_stop_and_nothing_storms_when_it_is_back(cluster: Cluster) -> None:
+    store = cluster.deployment.lease_file
+    away = store.with_name("away")
+
+    def last_token() -> int:
+        connection = apsw.Connection(str(store), flags=apsw.SQLITE_OPEN_READONLY)
+        try:
+            return int(next(iter(connection.execute("SELECT token FROM counter")))[0])  # type: ignore[arg-type]
+        finally:
+            connection.close()
+
+    before = last_token()
+    store.rename(away)
+    try:
+        eventually(lambda: cluster.write("f7-without", "x") == 503)
+    finally:
+        away.rename(store)
+    cluster.writable("f7-again")
+    cluster.check()
+    keys = 1 + sum(cluster.name(address).startswith("meta1") for address in cluster.states())
+    assert last_token() - before <= 3 * keys
+
+
+def test_f8_damaged_files_on_two_peers_are_detected_and_replaced(cluster: Cluster) -> None:
+    cluster.writable("f8-damage")
+    eventually(cluster.alike)
+    status, body = cluster.ask("POST", "admin/has", type="meta1", acct="a", ref="r")
+    assert status == 200
+    for address in sorted(body)[:2]:
+        name, path = cluster.name(address), Path(body[address]["body"])
+        cluster.signal(name, signal.SIGKILL)
+        for beside in ("-wal", "-shm"):
+            path.with_name(path.name + beside).unlink(missing_ok=True)
+        path.write_bytes(os.urandom(path.stat().st_size))
+        cluster.start(name)
+        cluster.writable(f"f8-after-{name}")
+        eventually(cluster.alike)
+        assert list(path.parent.glob("*.corrupted"))
+        cluster.check()

@@ -1,0 +1,113 @@
+"""Verbs of the three levels of the directory: prefixes, references, containers."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import apsw
+
+from oio.service.rpc import Arguments
+from oio.service.serving import Serving
+from oio.service.succession import NeverFounded
+from oio.service.verbs import meta0, meta1, meta2
+from oio.service.verbs.meta1 import Policy, Service
+
+
+class DirectoryVerbs(Serving):
+    """Verbs `meta0_…`, `ref_…` and `container_…`."""
+
+    # -- meta0
+
+    async def verb_meta0_list(self, args: Arguments) -> Any:
+        try:
+            return await self._read(args, meta0.runs)
+        except NeverFounded:
+            return []
+
+    async def verb_meta0_force(self, args: Arguments) -> None:
+        mapping = args.raw("mapping")
+        await self._base(args).write(lambda db: meta0.force(db, mapping), args.texts("peers"))
+
+    # -- meta1
+
+    async def verb_ref_create(self, args: Arguments) -> bool:
+        cid, account, name, values = (
+            args.text("cid"),
+            args.text("account"),
+            args.text("ref"),
+            args.mapping("properties"),
+        )
+        return await self._write(args, lambda db: meta1.create(db, cid, account, name, values))
+
+    async def verb_ref_show(self, args: Arguments) -> Any:
+        cid, kind = args.text("cid"), args.text("service_type", "")
+
+        def act(db: apsw.Connection) -> dict[str, Any]:
+            account, name = meta1.owner(db, cid)
+            return {
+                "account": account,
+                "name": name,
+                "services": [row.document() for row in meta1.services(db, cid, kind)],
+            }
+
+        return await self._read(args, act)
+
+    async def verb_ref_destroy(self, args: Arguments) -> None:
+        cid, force = args.text("cid"), args.flag("force")
+        await self._write(args, lambda db: meta1.destroy(db, cid, force))
+
+    async def verb_ref_link(self, args: Arguments) -> Any:
+        cid, kind = args.text("cid"), args.text("service_type")
+        candidates, up = args.texts("candidates"), frozenset(args.texts("up"))
+        rows = await self._write(args, lambda db: meta1.link(db, cid, kind, candidates, up))
+        return [row.document() for row in rows]
+
+    async def verb_ref_renew(self, args: Arguments) -> Any:
+        cid, kind, candidates = args.text("cid"), args.text("service_type"), args.texts("candidates")
+        policy = Policy(args.text("policy"))
+        rows = await self._write(args, lambda db: meta1.renew(db, cid, kind, candidates, policy))
+        return [row.document() for row in rows]
+
+    async def verb_ref_unlink(self, args: Arguments) -> None:
+        cid, kind = args.text("cid"), args.text("service_type")
+        await self._write(args, lambda db: meta1.unlink(db, cid, kind))
+
+    async def verb_ref_force(self, args: Arguments) -> None:
+        cid, row, replace = args.text("cid"), _service(args), args.flag("replace")
+        await self._write(args, lambda db: meta1.force(db, cid, row, replace))
+
+    async def verb_ref_relink(self, args: Arguments) -> Any:
+        cid, row, chosen = args.text("cid"), _service(args), args.texts("candidates")
+        going = Service(row.seq, row.type, args.text("replaced"))
+        rows = await self._write(args, lambda db: meta1.relink(db, cid, row, going, chosen))
+        return [one.document() for one in rows]
+
+    async def verb_ref_get_properties(self, args: Arguments) -> Any:
+        cid, names = args.text("cid"), args.texts("names")
+        return await self._read(args, lambda db: meta1.properties(db, cid, names))
+
+    async def verb_ref_set_properties(self, args: Arguments) -> None:
+        cid, values, flush = args.text("cid"), args.mapping("properties"), args.flag("flush")
+        await self._write(args, lambda db: meta1.set_properties(db, cid, values, flush))
+
+    async def verb_ref_del_properties(self, args: Arguments) -> None:
+        cid, names = args.text("cid"), args.texts("names")
+        await self._write(args, lambda db: meta1.delete_properties(db, cid, names))
+
+    # -- meta2
+
+    async def verb_container_create(self, args: Arguments) -> bool:
+        account, name = args.text("account"), args.text("ref")
+        user, system = args.mapping("properties"), args.mapping("system")
+        base = self._base(args)
+        return await base.write(lambda db: meta2.create(db, account, name, user, system), args.texts("peers"))
+
+    async def verb_container_check_destroy(self, args: Arguments) -> None:
+        force = args.flag("force")
+        await self._read(args, lambda db: meta2.check_destroy(db, force))
+
+
+def _service(args: Arguments) -> Service:
+    return Service(
+        args.number("seq"), args.text("service_type"), args.text("host"), args.text("service_args", "")
+    )

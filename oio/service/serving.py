@@ -1,0 +1,40 @@
+"""What the verbs of a meta service need of it."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+from typing import Final, TypeVar
+
+import apsw
+
+from oio.service.node import Node
+from oio.service.replicated import ReplicatedBase
+from oio.service.rpc import Arguments
+
+T = TypeVar("T")
+FOUNDED_AT_ONCE: Final = "meta1"
+"""Bases of this type are made when they are first asked for, because the mapping of prefixes says who holds them."""
+
+
+class Serving(ABC):
+    """A service of one type of bases. Methods called `verb_…` are what others can ask of it."""
+
+    type: str
+    namespace: str
+
+    @property
+    @abstractmethod
+    def node(self) -> Node:
+        """What the bases share."""
+
+    @abstractmethod
+    def _base(self, args: Arguments) -> ReplicatedBase:
+        """The base that a call is about."""
+
+    async def _read(self, args: Arguments, act: Callable[[apsw.Connection], T]) -> T:
+        base, found = self._base(args), self.type == FOUNDED_AT_ONCE
+        return await base.read(act, args.texts("peers"), args.flag("stale"), found)
+
+    async def _write(self, args: Arguments, act: Callable[[apsw.Connection], T]) -> T:
+        return await self._base(args).write(act, args.texts("peers"), found=self.type == FOUNDED_AT_ONCE)

@@ -1,0 +1,132 @@
+"""A directory of real processes, and every write that it acknowledged."""
+
+from __future__ import annotations
+
+import json
+import signal
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+from urllib.parse import urlencode
+
+import urllib3
+
+from oio.service import supervisor
+from oio.service.cli import bootstrap
+from oio.service.deployment import Deployment
+from oio.service.lease.sqlite import make_lease_file
+
+PATIENCE = 60.0
+
+
+class Cluster:
+    """A deployment under test, its proxy, and every write that was acknowledged."""
+
+    def __init__(self, deployment: Deployment) -> None:
+        self.deployment = deployment
+        self.pool = urllib3.PoolManager(retries=False, timeout=30.0)
+        self.url = f"http://{deployment.address('proxy-1')}/v3.0/{deployment.namespace}"
+        self.acknowledged: dict[str, str] = {}
+
+    def ask(self, method: str, path: str, body: Any = None, **query: str) -> tuple[int, Any]:
+        data = None if body is None else json.dumps(body)
+        answer = (
+            self.pool.request(method, f"{self.url}/{path}", fields=query)
+            if method == "GET"
+            else self.pool.request(method, f"{self.url}/{path}?{urlencode(query)}", body=data)
+        )
+        return answer.status, json.loads(answer.data) if answer.data else None
+
+    def write(self, key: str, value: str) -> int:
+        """Set a property of the one reference; remembered when it was acknowledged."""
+        body = {"properties": {key: value}}
+        status, _ = self.ask("POST", "reference/set_properties", body, acct="a", ref="r")
+        if status == 204:
+            self.acknowledged[key] = value
+        return status
+
+    def stored(self) -> dict[str, str]:
+        status, body = self.ask("POST", "reference/get_properties", [], acct="a", ref="r")
+        assert status == 200, body
+        found: dict[str, str] = body["properties"]
+        return found
+
+    def states(self) -> dict[str, int]:
+        status, body = self.ask("POST", "admin/status", type="meta1", acct="a", ref="r")
+        assert status == 200, body
+        return {address: answer["status"]["status"] for address, answer in body.items()}
+
+    def master(self) -> str:
+        """Name of the service that is master of the reference's meta1 base."""
+        masters = [address for address, state in self.states().items() if state == 200]
+        assert len(masters) == 1, masters
+        return self.name(masters[0])
+
+    def name(self, address: str) -> str:
+        return next(n for n in self.deployment.names() if self.deployment.address(n) == address)
+
+    def signal(self, name: str, number: signal.Signals) -> None:
+        process = supervisor.running(self.deployment, name)
+        assert process is not None
+        process.send_signal(number)
+        if number is signal.SIGKILL:
+            eventually(lambda: supervisor.running(self.deployment, name) is None)
+
+    def kill(self, name: str) -> None:
+        """Kill a service."""
+        self.signal(name, signal.SIGKILL)
+
+    def end(self, name: str) -> None:
+        """End a service in good order, if it runs."""
+        supervisor.stop(self.deployment, [name])
+
+    def start(self, name: str) -> None:
+        supervisor.start(self.deployment, name)
+        supervisor.wait_listening(self.deployment, name)
+
+    def writable(self, key: str) -> None:
+        """Wait until a write is acknowledged."""
+        eventually(lambda: self.write(key, "x") == 204)
+
+    def alike(self) -> bool:
+        """Whether all copies of the reference's meta1 base stand at the same entry with the same counters."""
+        status, body = self.ask("POST", "admin/info", type="meta1", acct="a", ref="r")
+        assert status == 200, body
+        seen = [
+            (answer["body"]["versions"], answer["body"]["facts"][1:3]) if answer["body"] else peer
+            for peer, answer in body.items()
+        ]
+        return all(one == seen[0] for one in seen)
+
+    def check(self) -> None:
+        """Every write that was acknowledged is there."""
+        stored = self.stored()
+        assert {key: stored.get(key) for key in self.acknowledged} == self.acknowledged
+
+
+def eventually(condition: Callable[[], bool]) -> None:
+    end = time.monotonic() + PATIENCE
+    while not condition():
+        assert time.monotonic() < end, "nothing changed within a minute"
+        time.sleep(0.1)
+
+
+@contextmanager
+def running(deployment: Deployment) -> Iterator[Cluster]:
+    """Start everything, with one reference; end everything."""
+    deployment.save()
+    make_lease_file(deployment.lease_file)
+    names = deployment.names()
+    try:
+        for group in (names[:1], names[1:]):
+            for name in group:
+                supervisor.start(deployment, name)
+            for name in group:
+                supervisor.wait_listening(deployment, name)
+        bootstrap(deployment)
+        found = Cluster(deployment)
+        assert found.ask("POST", "reference/create", {"properties": {}}, acct="a", ref="r")[0] == 201
+        yield found
+    finally:
+        supervisor.stop(deployment, names)

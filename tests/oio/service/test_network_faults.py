@@ -1,0 +1,146 @@
+"""Faults of the network and of disks, with real processes in a network namespace of their own."""
+
+from __future__ import annotations
+
+import errno
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import apsw
+import pytest
+
+from oio.service.deployment import Deployment
+from tests.oio.service.cluster import Cluster, eventually, running
+from tests.oio.service.own_network import cut, own_network, rules
+
+pytestmark = pytest.mark.root
+ROOM = 1 << 20
+"""Bytes of the small disk that a service gets."""
+
+
+@pytest.fixture(scope="module")
+def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
+    root = tmp_path_factory.mktemp("directory")
+    with own_network(), running(Deployment(root, ttl=2.0, apart=True)) as found:
+        yield found
+
+
+def address(cluster: Cluster, name: str) -> str:
+    return cluster.deployment.address(name).partition(":")[0]
+
+
+def others(cluster: Cluster, name: str) -> list[str]:
+    return [other for other in map(cluster.name, cluster.states()) if other != name]
+
+
+def committed(path: Path) -> tuple[int, int]:
+    """How far a base's log is committed, and its oldest entry."""
+    connection = apsw.Connection(str(path), flags=apsw.SQLITE_OPEN_READONLY)
+    try:
+        sql = "SELECT (SELECT v FROM replica WHERE k='committed'), (SELECT min(seq) FROM changes)"
+        row = next(iter(connection.execute(sql)))
+        return int(str(row[0])), int(str(row[1]))
+    finally:
+        connection.close()
+
+
+def fill(file: Path) -> None:
+    """Write until the disk is full."""
+    with file.open("wb", buffering=0) as output:
+        try:
+            while True:
+                output.write(bytes(4096))
+        except OSError as error:
+            if error.errno != errno.ENOSPC:
+                raise
+
+
+def test_f4_a_slave_that_was_cut_off_is_brought_up_by_the_log(cluster: Cluster) -> None:
+    cluster.writable("f4-before")
+    eventually(cluster.alike)
+    master = cluster.master()
+    slave, second = others(cluster, master)
+    status, body = cluster.ask("POST", "admin/has", type="meta1", acct="a", ref="r")
+    assert status == 200
+    path = Path(body[cluster.deployment.address(slave)]["body"])
+    file = path.stat().st_ino
+    here = address(cluster, slave)
+    away = [*cut(here, address(cluster, master)), *cut(here, address(cluster, second))]
+    with rules(*away):
+        before, _ = committed(path)
+        for number in range(1000):
+            assert cluster.write(f"f4-{number % 50}", f"v{number}") == 204
+        assert committed(path)[0] == before
+    eventually(cluster.alike)
+    assert committed(path)[0] >= before + 1000
+    assert path.stat().st_ino == file, "a whole copy was sent"
+    cluster.check()
+
+
+def test_f5_a_master_that_is_cut_off_from_its_slaves_commits_nothing(cluster: Cluster) -> None:
+    cluster.writable("f5-before")
+    master = cluster.master()
+    away = [
+        rule
+        for slave in others(cluster, master)
+        for rule in cut(address(cluster, master), address(cluster, slave))
+    ]
+    with rules(*away):
+        # It still reaches the lease store and the proxy: leadership moves, because it gives up what it cannot use.
+        cluster.writable("f5-while")
+        assert sum(state == 200 for state in cluster.states().values()) <= 1
+        cluster.check()
+    cluster.writable("f5-after")
+    eventually(cluster.alike)
+    cluster.check()
+
+
+def test_f10_lost_packets_to_one_peer_stop_nobody(cluster: Cluster) -> None:
+    slave = others(cluster, cluster.master())[0]
+    with rules(f"ip daddr {address(cluster, slave)} numgen random mod 100 < 30 drop"):
+        for number in range(30):
+            cluster.writable(f"f10-lossy-{number}")
+    eventually(cluster.alike)
+    cluster.check()
+
+
+def test_f10_a_full_disk_is_named_and_others_go_on(cluster: Cluster) -> None:
+    eventually(cluster.alike)
+    victim = cluster.master()
+    volume = cluster.deployment.root / victim
+    cluster.end(victim)
+    kept = volume.with_name("kept")
+    volume.rename(kept)
+    volume.mkdir()
+    subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={ROOM}", "tmpfs", str(volume)], check=True)
+    try:
+        subprocess.run(["cp", "-a", f"{kept}/.", str(volume)], check=True)
+        cluster.start(victim)
+        filler = volume / "filler"
+        fill(filler)
+        for number in range(20):
+            cluster.writable(f"f10-full-{number}")
+        status, body = cluster.ask(
+            "POST",
+            "admin/vacuum",
+            type="meta1",
+            acct="a",
+            ref="r",
+            local="1",
+            service_id=cluster.deployment.address(victim),
+        )
+        assert status == 200, body
+        filler.unlink()
+        eventually(cluster.alike)
+        cluster.check()
+        cluster.end(victim)
+        subprocess.run(["cp", "-a", f"{volume}/.", str(kept)], check=True)
+    finally:
+        cluster.end(victim)
+        subprocess.run(["umount", str(volume)], check=True)
+    volume.rmdir()
+    kept.rename(volume)
+    cluster.start(victim)
+    cluster.writable("f10-back")
+    cluster.check()

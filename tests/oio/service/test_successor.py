@@ -1,0 +1,47 @@
+"""A base that was deleted and made again while a peer was away: the peer takes the new one, whatever it had before."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+from oio.service.meta import MetaService
+from tests.oio.service.directory_in_process import HOST, Running, directory, leases_of
+
+CONTAINER = [("acct", "a"), ("ref", "c")]
+BASE = [*CONTAINER, ("type", "meta2")]
+
+
+async def write(running: Running, **properties: str) -> None:
+    body = json.dumps({"properties": properties}).encode()
+    answer = await running.ask("POST", "/v3.0/OPENIO/admin/set_properties", BASE, body)
+    assert answer == (204, None)
+
+
+async def properties(running: Running) -> Any:
+    status, body = await running.ask("POST", "/v3.0/OPENIO/admin/get_properties", BASE)
+    assert status == 200, body
+    return body["properties"]
+
+
+async def test_a_stale_copy_is_replaced_by_that_of_the_base_which_has_its_name_now(tmp_path: Path) -> None:
+    async with directory(tmp_path, {"meta0": 1, "meta1": 1, "meta2": 3}) as running:
+        assert (await running.ask("POST", "/v3.0/OPENIO/container/create", CONTAINER, b"{}"))[0] == 201
+        for number in range(20):
+            await write(running, old=str(number))
+        metas = running.metas["meta2"]
+        away = metas[0].node.address
+        await metas[0].stop()
+        assert (await running.ask("POST", "/v3.0/OPENIO/container/destroy", CONTAINER))[0] == 204
+        assert (await running.ask("POST", "/v3.0/OPENIO/container/create", CONTAINER, b"{}"))[0] == 201
+        await write(running, new="1")
+        back = MetaService("meta2", "OPENIO", tmp_path / "meta2-1", leases_of(tmp_path))
+        await back.start(HOST, int(away.rpartition(":")[2]))
+        metas[0] = back
+        running.started.insert(0, back)
+        await write(running, new="2")
+        # Now the copy of the one that was away is needed for a majority.
+        await metas[1].stop()
+        await write(running, new="3")
+        assert await properties(running) == {"new": "3"}
