@@ -13,6 +13,7 @@ from tfchain.devchain.records import PricingPolicy as Stored
 from tfchain.devchain.records import Resources
 from tfchain.models import Policy, PricingPolicy
 
+
 def of(value: int) -> Policy:
     return Policy(value, "Gigabytes")
 
