@@ -36,7 +36,7 @@ from zosd.journal.records import Key
 from zosd.journal.schema import JournalError
 
 SEED = int(os.environ.get("FAULTS_SEED", "1"))
-SEEDS = range(SEED, SEED + (200 if os.environ.get("FAULTS") == "all" else 6))
+SEEDS = range(SEED, SEED + (40 if os.environ.get("FAULTS") == "all" else 3))
 VERBS = ("provision", "update", "pause", "resume", "deprovision", "recover")
 FAKETIME = Path("/usr/lib/x86_64-linux-gnu/faketime/libfaketimeMT.so.1")
 LIMIT_S = 60.0
