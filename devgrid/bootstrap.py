@@ -39,6 +39,7 @@ DEBIAN_PACKAGES = (
     "iputils-arping",
     "iputils-ping",
     "kmod",
+    "libfaketime",
     "mariadb-server",
     "mtools",
     "nftables",

@@ -26,6 +26,7 @@ from tfchain.models import (
     Node,
     NodeContract,
     PublicIp,
+    Twin,
 )
 from zosd.chainlife.cursor import JournalCursor
 from zosd.chainlife.farmer import Farmer
@@ -69,7 +70,8 @@ class MemoryChain:
     money: int = 0
     terms: bool = False
     farm_addresses: tuple[PublicIp, ...] = ()
-    twin: TwinId | None = None
+    own_twin: TwinId | None = None
+    relay: str | None = None
     made: Node | None = None
 
     def _reach(self) -> None:
@@ -124,12 +126,19 @@ class MemoryChain:
         self.terms = True
 
     async def twin_by_account(self, account: bytes) -> TwinId | None:
-        return self.twin
+        return self.own_twin
 
     async def create_twin(self, key: Identity, relay: str | None, pk: bytes | None) -> TwinId:
         self.calls.append(("twin", relay))
-        self.twin = TwinId(5)
-        return self.twin
+        self.own_twin = TwinId(5)
+        return self.own_twin
+
+    async def twin(self, id: TwinId) -> Twin:
+        return Twin(id, b"a" * 32, self.relay, b"pk")
+
+    async def update_twin(self, key: Identity, relay: str | None, pk: bytes | None) -> None:
+        self.calls.append(("update twin", (relay, pk)))
+        self.relay = relay
 
     async def node_by_twin(self, twin: TwinId) -> NodeId | None:
         return self.made.id if self.made else None
@@ -142,12 +151,12 @@ class MemoryChain:
 
     async def create_node(self, key: Identity, **fields: Any) -> NodeId:
         self.calls.append(("create", fields))
-        self.made = _node(NODE, self.twin or TwinId(0), fields)
+        self.made = _node(NODE, self.own_twin or TwinId(0), fields)
         return NODE
 
     async def update_node(self, key: Identity, id: NodeId, **fields: Any) -> None:
         self.calls.append(("update", fields))
-        self.made = _node(id, self.twin or TwinId(0), fields)
+        self.made = _node(id, self.own_twin or TwinId(0), fields)
 
     def sign_up(self, contract: int, state: ContractState = ContractState.CREATED) -> None:
         content = NodeContract(NODE, "", b"", 0, ())
@@ -418,6 +427,19 @@ class TestRegistration:
             chain.calls.clear()
             async with beside(registration.run):
                 await asyncio.sleep(0.05)
+            assert chain.calls == []
+
+    async def test_relays_of_the_twin_are_those_of_the_configuration(self, tmp_path: Path) -> None:
+        chain = MemoryChain(relay="old.example", terms=True, money=10**7, own_twin=TwinId(5))
+        async with daemon(tmp_path) as node:
+            registration, registered = self.registration(node, chain)
+            registration._node = registration._node.model_copy(update={"relays": ("b.example", "a.example")})
+            async with beside(registration.run):
+                await registered.done.wait()
+            assert ("update twin", ("a.example_b.example", b"pk")) in chain.calls
+            # In another order they are the same.
+            chain.relay, chain.calls = "b.example_a.example", []
+            assert await registration._ensure_twin() == 5
             assert chain.calls == []
 
     async def test_ids_are_known_without_a_chain_at_the_next_start(self, tmp_path: Path) -> None:

@@ -107,9 +107,14 @@ class Registration:
 
     async def _ensure_twin(self) -> TwinId:
         twin = await self._chain.twin_by_account(self._key.public_key)
+        relay = "_".join(sorted(set(self._node.relays))) or None
         if twin is None:
-            relay = "_".join(sorted(set(self._node.relays))) or None
-            twin = await self._chain.create_twin(self._key, relay, None)
+            return await self._chain.create_twin(self._key, relay, None)
+        if relay is not None:
+            known = await self._chain.twin(twin)
+            if known is not None and _hosts(known.relay) != _hosts(relay):
+                # The key for encryption belongs to the bus.
+                await self._chain.update_twin(self._key, relay, known.pk)
         return twin
 
     async def _ensure_node(self, twin: TwinId, wanted: Wanted) -> NodeId:
@@ -176,6 +181,11 @@ def differs(node: Node, wanted: Wanted) -> bool:
         wanted.virtualized and node.virtualized,
         wanted.serial,
     )
+
+
+def _hosts(relay: str | None) -> set[str]:
+    """Host names of a twin's relay field, in which their order has no meaning."""
+    return set((relay or "").split("_")) - {""}
 
 
 def _resources(total: Capacity) -> Resources:

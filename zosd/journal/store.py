@@ -150,6 +150,15 @@ def _within_savepoint(
     connection.execute("SAVEPOINT item")
     try:
         result = item.work(connection)
+    except sqlite3.OperationalError as error:
+        # A full disk shows here as well as at the commit; SQLite may have ended the whole transaction by itself.
+        if not connection.in_transaction:
+            raise
+        connection.execute("ROLLBACK TO item")
+        connection.execute("RELEASE item")
+        failed = JournalError(f"the journal could not be written: {error}")
+        failed.__cause__ = error
+        return item, None, failed
     except Exception as error:
         connection.execute("ROLLBACK TO item")
         connection.execute("RELEASE item")
