@@ -8,7 +8,7 @@ export PYTHON
 ROOMS  := gridtypes tfchain rmb provisioners zosd client devgrid images oio dynamo
 LENIENT := $(if $(filter 0,$(shell id -u)),,--lenient)
 
-.PHONY: help setup demo test test-interop lint format proto bench bench-dynamo lock $(addprefix test-,$(ROOMS) host grid)
+.PHONY: help setup demo image test test-interop lint format proto bench bench-dynamo lock $(addprefix test-,$(ROOMS) host grid)
 
 help: ## show this list
 	@grep -hE '^[a-z%-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 16
@@ -30,6 +30,9 @@ $(addprefix test-,$(ROOMS) host grid): test-%: ## run the tests of one room
 test-interop: ## unmodified clients of others (Go, JavaScript, Rust) against our chain; needs their tool-chains
 	@$(PYTHON) devgrid/bootstrap.py --without-image $(LENIENT)
 	@$(PYTEST) tests/interop
+
+image: setup ## the boot image of a node: kernel, initrd, UEFI disk, ISO, manifest
+	@$(BIN)/python -m images.node
 
 lint: ## ruff, mypy --strict, import-linter
 	@$(PYTHON) devgrid/bootstrap.py --without-image $(LENIENT)

@@ -11,6 +11,7 @@ import ctypes
 import os
 import select
 import signal
+import struct
 import sys
 import time
 import traceback
@@ -29,6 +30,10 @@ END_LIMIT_S = 60.0
 RB_RESTART = 0x01234567
 RB_POWER_OFF = 0x4321FEDC
 READ_BYTES = 65536
+EVENT = struct.Struct("llHHi")
+"""`struct input_event` of the kernel's user interface."""
+KEY_POWER = 116
+END_OTHERS_S = 5.0
 
 
 class Init:
@@ -47,6 +52,7 @@ class Init:
         self._wake_read, self._wake_write = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
         self._poll.register(self._wake_read, select.POLLIN)
         self._end_at = 0.0
+        self._button: int | None = None
         self.control = ControlServer(control, self)
         self._poll.register(self.control.fileno(), select.POLLIN)
 
@@ -93,6 +99,7 @@ class Init:
                     self._signal(name, number)
         if self.over:
             return
+        self._watch_button()
         now = time.monotonic()
         wait = max(0.0, min(self.supervision.next_time(now) - now, 60.0))
         for descriptor, _ in self._poll.poll(int(wait * 1000) + 1):
@@ -101,6 +108,9 @@ class Init:
                     os.read(self._wake_read, READ_BYTES)
             elif descriptor == self.control.fileno():
                 self.control.serve_one()
+            elif descriptor == self._button:
+                if power_pressed(os.read(descriptor, READ_BYTES)):
+                    self.begin_end(RB_POWER_OFF)
             else:
                 self._read(descriptor)
 
@@ -112,6 +122,18 @@ class Init:
             os.close(descriptor)
 
     # -- processes ------------------------------------------------------------------------------------------------
+
+    def _watch_button(self) -> None:
+        """The machine's power button ends everything in order; its driver comes while we run."""
+        if self._button is not None:
+            return
+        for name in Path("/sys/class/input").glob("event*/device/name"):
+            with contextlib.suppress(OSError):
+                if name.read_text().strip() == "Power Button" and os.getpid() == 1:
+                    device = f"/dev/input/{name.parent.parent.name}"
+                    self._button = os.open(device, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+                    self._poll.register(self._button, select.POLLIN)
+                    return
 
     def _start(self, name: str) -> None:
         unit = self.supervision.units[name].unit
@@ -237,6 +259,29 @@ def _found(program: str) -> Iterator[str]:
             yield path
 
 
+def power_pressed(events: bytes) -> bool:
+    """Whether input events (24 bytes each, as evdev writes them) hold a press of the power key."""
+    whole = len(events) // EVENT.size * EVENT.size
+    return any(
+        kind == 1 and key == KEY_POWER and value == 1
+        for *_, kind, key, value in EVENT.iter_unpack(events[:whole])
+    )
+
+
+def end_processes() -> None:
+    """End what outlives its unit on purpose: machines, tunnels, overlay."""
+    for number, limit in ((signal.SIGTERM, END_OTHERS_S), (signal.SIGKILL, 1.0)):
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(-1, number)
+        deadline = time.monotonic() + limit
+        while time.monotonic() < deadline:
+            try:
+                os.waitpid(-1, os.WNOHANG)
+            except ChildProcessError:
+                return
+            time.sleep(0.05)
+
+
 def _kill_group(pid: int, number: int) -> None:
     with contextlib.suppress(ProcessLookupError, PermissionError):
         os.killpg(pid, number)
@@ -244,6 +289,7 @@ def _kill_group(pid: int, number: int) -> None:
 
 def leave(how: int) -> None:
     """Flush, unmount what can be, and hand the machine back to the firmware.  Does not return."""
+    end_processes()
     os.sync()
     libc = ctypes.CDLL(None, use_errno=True)
     points = [line.split()[1] for line in Path("/proc/mounts").read_text().splitlines()]

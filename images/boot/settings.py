@@ -7,8 +7,10 @@ wrong farm has no farm, one with an unknown run mode has no services and waits f
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from ipaddress import ip_address
 from pathlib import Path
 from typing import TypeVar
 
@@ -21,6 +23,7 @@ DEFAULT_MODE = "prod"
 VERSIONS = ("v3", "v3light", "v4")
 MOST_RELAYS = 4
 """The chain keeps them in limited space."""
+_HOST_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9.-]{0,252}")
 UNTAGGED = ("none", "untagged", "un")
 HEALTH_WINDOW_S = 600.0
 """How long a new image has to be healthy before it counts as good."""
@@ -55,6 +58,8 @@ class BootSettings:
     domain: str = ""
     health_window: float = HEALTH_WINDOW_S
     """Seconds."""
+    hosts: tuple[tuple[str, str], ...] = ()
+    """(name, address): for private networks whose names no resolver knows."""
     image: str = ""
     """Slot of the running image: "" is the medium, `A` or `B` a slot, `rescue` the medium on purpose."""
     problems: tuple[str, ...] = ()
@@ -138,6 +143,7 @@ def read_settings(merged: Merged, modes: Mapping[str, Services]) -> BootSettings
         services=services if mode else Services(),
         domain=reader.last("domain", str, "", ""),
         health_window=reader.last("node.health", _seconds, "seconds from 1 to 86400", HEALTH_WINDOW_S),
+        hosts=_hosts(reader),
         image=reader.last("node.image", _one_of(("A", "B", "rescue")), "known are A, B and rescue", ""),
         problems=tuple(reader.problems),
     )
@@ -169,6 +175,21 @@ def _mode(reader: _Reader, modes: Mapping[str, Services]) -> tuple[str, str]:
         )
         return "", given.source.title
     return mode, given.source.title
+
+
+def _hosts(reader: _Reader) -> tuple[tuple[str, str], ...]:
+    given = reader.given("node.host")
+    found = []
+    for value in given.values if given else ():
+        name, _, address = value.partition(",")
+        try:
+            if not _HOST_NAME.fullmatch(name):
+                raise ValueError(name)
+            found.append((name, str(ip_address(address))))
+        except ValueError:
+            assert given is not None
+            reader.complain("node.host", value, given.source, "a host is NAME,ADDRESS")
+    return tuple(found)
 
 
 def _one_of(known: tuple[str, ...]) -> Callable[[str], str]:

@@ -45,6 +45,7 @@ OURS = frozenset(
         "farmer_id",
         "missing-ssd",
         "node.health",
+        "node.host",
         "node.image",
         "pub:mac",
         "relay",

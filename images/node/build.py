@@ -1,0 +1,148 @@
+"""Build the image: root, kernel and initrds."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+import subprocess
+import tempfile
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from images.debian import ImageError, PackageCache, run_tool, sha256_file, write_atomically
+from images.guest.build import build as build_guest
+from images.node import initrd, modules, recipe, root, wheels
+
+NAME = "node"
+FILES = ("vmlinuz", "initrd", "root.img", "initrd-small")
+"""Parts for direct boot: kernel and one-file initrd, or kernel, small initrd and the root image as a disk."""
+
+
+@dataclass(frozen=True, slots=True)
+class Built:
+    """A folder with the artefacts."""
+
+    folder: Path
+    version: str
+
+    def __truediv__(self, name: str) -> Path:
+        return self.folder / name
+
+
+def build(out: Path, say: Callable[[str], None] = lambda text: None) -> Built:
+    """Ensure `<out>/node/` with kernel, initrds, root image and `packages.json`.
+
+    Does nothing when the folder holds what this tree makes.  Raises ImageError.
+    """
+    cache = out / NAME
+    target = cache / "image"
+    source = source_hash()
+    if is_current(target, source):
+        return Built(target, read_version(target))
+    cache.mkdir(parents=True, exist_ok=True)
+    epoch = int(os.environ.get("SOURCE_DATE_EPOCH", recipe.EPOCH))
+    version = version_text()
+    started = time.monotonic()
+
+    def step(text: str) -> None:
+        say(f"{time.monotonic() - started:5.0f} s  {text}")
+
+    guest = build_guest(out)
+    step("Debian packages")
+    base = root.base(cache, epoch)
+    step("wheels")
+    others = wheels.download(cache / "wheels")
+    packages = PackageCache(out / "debs")
+    kernel = packages.kernel(recipe.KERNEL)
+    with tempfile.TemporaryDirectory(prefix="build-", dir=cache) as folder:
+        work = Path(folder)
+        step("kernel")
+        kernel_tree = work / "kernel"
+        packages.unpack(kernel, kernel_tree)
+        release = modules.release_of(kernel_tree)
+        run_tool(["depmod", "--basedir", str(kernel_tree), release], 120)
+        step("root file system")
+        tree = work / "root"
+        tree.mkdir(mode=0o755)
+        found = root.assemble(tree, base, wheels.own(work), others, guest, version)
+        modules.copy(kernel_tree, release, modules.closure(kernel_tree, release, recipe.ROOT_MODULES), tree)
+        image = work / "root.img"
+        step("byte code and squashfs")
+        root.finish(tree, image, epoch)
+        step("initrd")
+        small = initrd.stage1(kernel_tree, release, (tree / "bin/busybox").read_bytes())
+        shutil.rmtree(target, ignore_errors=True)
+        target.mkdir()
+        shutil.copyfile(kernel_tree / f"boot/vmlinuz-{release}", target / "vmlinuz")
+        (target / "initrd-small").write_bytes(small)
+        (target / "initrd").write_bytes(initrd.one_file(small, image))
+        shutil.move(image, target / "root.img")
+    (target / "licences.txt").write_text(found.licences)
+    write_atomically(
+        target / "packages.json",
+        json.dumps(
+            {
+                "version": version,
+                "epoch": epoch,
+                "kernel": {"release": release, "package": kernel.name, "version": kernel.version},
+                "debian": dict(sorted(found.debian.items())),
+                "python": dict(sorted(found.python.items())),
+            },
+            indent=1,
+        ).encode(),
+    )
+    write_atomically(
+        target / "made-from.json",
+        json.dumps(
+            {"source": source, "sha256": {name: sha256_file(target / name) for name in FILES}}
+        ).encode(),
+    )
+    step("done")
+    return Built(target, version)
+
+
+def source_hash() -> str:
+    """Hash of everything of ours that goes into the image."""
+    digest = hashlib.sha256()
+    rooms = ("gridtypes", "tfchain", "rmb", "provisioners", "zosd", "client", "images")
+    files = [wheels.PROJECT / "pyproject.toml", wheels.PROJECT / "requirements.lock"]
+    for room in rooms:
+        files += [
+            file
+            for file in (wheels.PROJECT / room).rglob("*")
+            if file.is_file() and "__pycache__" not in file.parts and "bootstrap" not in file.parts
+        ]
+    for file in sorted(files):
+        digest.update(f"{file.relative_to(wheels.PROJECT)}\n".encode())
+        digest.update(hashlib.sha256(file.read_bytes()).digest())
+    return digest.hexdigest()
+
+
+def is_current(target: Path, source: str) -> bool:
+    """True when the folder holds what this tree makes, unchanged."""
+    try:
+        made = json.loads((target / "made-from.json").read_text())
+        return made["source"] == source and all((target / name).stat().st_size > 0 for name in made["sha256"])
+    except (OSError, ValueError, KeyError):
+        return False
+
+
+def read_version(target: Path) -> str:
+    return str(json.loads((target / "packages.json").read_text())["version"])
+
+
+def version_text() -> str:
+    """Version of the project and of the commit, without anything that changes from build to build."""
+    done = subprocess.run(
+        ["git", "-C", str(wheels.PROJECT), "rev-parse", "--short=10", "HEAD"],
+        capture_output=True, text=True, timeout=30, check=False,
+    )  # fmt: skip
+    own = wheels.own_version()
+    return f"{own}+{done.stdout.strip()}" if done.returncode == 0 else own
+
+
+__all__ = ["FILES", "Built", "ImageError", "build", "source_hash"]
