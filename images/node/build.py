@@ -15,11 +15,16 @@ from pathlib import Path
 
 from images.debian import ImageError, PackageCache, run_tool, sha256_file, write_atomically
 from images.guest.build import build as build_guest
-from images.node import initrd, modules, recipe, root, wheels
+from images.node import disk_image, initrd, iso, manifest, modules, recipe, root, uki, wheels
 
 NAME = "node"
-FILES = ("vmlinuz", "initrd", "root.img", "initrd-small")
-"""Parts for direct boot: kernel and one-file initrd, or kernel, small initrd and the root image as a disk."""
+FILES = ("vmlinuz", "initrd", "initrd-small", "root.img", "node.efi", "node.img", "node.iso")
+"""Kernel and one-file initrd; small initrd and root image as a disk; EFI program; raw UEFI disk; hybrid ISO."""
+LISTS = ("packages.json", "licences.txt")
+ASIDE = {"__pycache__", "bootstrap", "testnode", "rootfs"}
+"""Parts of the tree that do not go into the image."""
+PUBLIC_KEY = "release.pub"
+"""64 hex digits, beside the image and inside it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +62,8 @@ def build(out: Path, say: Callable[[str], None] = lambda text: None) -> Built:
     step("wheels")
     others = wheels.download(cache / "wheels")
     packages = PackageCache(out / "debs")
+    key = manifest.load_or_make_key(Path(os.environ.get("ZOS_RELEASE_KEY", cache / "keys/release.key")))
+    public = f"{key.public_key().public_bytes_raw().hex()}\n"
     kernel = packages.kernel(recipe.KERNEL)
     with tempfile.TemporaryDirectory(prefix="build-", dir=cache) as folder:
         work = Path(folder)
@@ -70,37 +77,53 @@ def build(out: Path, say: Callable[[str], None] = lambda text: None) -> Built:
         tree.mkdir(mode=0o755)
         found = root.assemble(tree, base, wheels.own(work), others, guest, version)
         modules.copy(kernel_tree, release, modules.closure(kernel_tree, release, recipe.ROOT_MODULES), tree)
+        keys = tree / "usr/lib/zos/release-keys"
+        keys.mkdir()
+        (keys / "release.pub").write_text(public)
         image = work / "root.img"
         step("byte code and squashfs")
         root.finish(tree, image, epoch)
         step("initrd")
         small = initrd.stage1(kernel_tree, release, (tree / "bin/busybox").read_bytes())
+        fresh = work / "image"
+        fresh.mkdir()
+        shutil.copyfile(kernel_tree / f"boot/vmlinuz-{release}", fresh / "vmlinuz")
+        (fresh / "initrd-small").write_bytes(small)
+        (fresh / "initrd").write_bytes(initrd.one_file(small, image))
+        shutil.move(image, fresh / "root.img")
+        step("EFI program")
+        stub = packages.fetch([recipe.EFI_STUB])[recipe.EFI_STUB]
+        packages.unpack(stub, work / "stub")
+        uki.build(
+            work / "stub" / uki.STUB, fresh / "vmlinuz", fresh / "initrd", version, epoch, fresh / "node.efi"
+        )
+        step("raw disk")
+        disk_image.build(fresh / "node.efi", fresh / "node.img", epoch)
+        step("ISO")
+        iso.build(
+            work, fresh / "vmlinuz", fresh / "initrd-small", fresh / "root.img", fresh / "node.iso", epoch
+        )
+        (fresh / "licences.txt").write_text(found.licences)
+        (fresh / "packages.json").write_text(
+            json.dumps(
+                {
+                    "version": version,
+                    "epoch": epoch,
+                    "kernel": {"release": release, "package": kernel.name, "version": kernel.version,
+                               "sha256": kernel.sha256},
+                    "debian": dict(sorted(found.debian.items())),
+                    "python": dict(sorted(found.python.items())),
+                    "wheels": {wheel.name: sha256_file(wheel) for wheel in others},
+                },
+                indent=1,
+            )
+        )  # fmt: skip
+        (fresh / PUBLIC_KEY).write_text(public)
+        step("manifest and signature")
+        manifest.sign(fresh, manifest.describe(fresh, (*FILES, *LISTS), version, epoch), key)
+        write_atomically(fresh / "made-from.json", json.dumps({"source": source}).encode())
         shutil.rmtree(target, ignore_errors=True)
-        target.mkdir()
-        shutil.copyfile(kernel_tree / f"boot/vmlinuz-{release}", target / "vmlinuz")
-        (target / "initrd-small").write_bytes(small)
-        (target / "initrd").write_bytes(initrd.one_file(small, image))
-        shutil.move(image, target / "root.img")
-    (target / "licences.txt").write_text(found.licences)
-    write_atomically(
-        target / "packages.json",
-        json.dumps(
-            {
-                "version": version,
-                "epoch": epoch,
-                "kernel": {"release": release, "package": kernel.name, "version": kernel.version},
-                "debian": dict(sorted(found.debian.items())),
-                "python": dict(sorted(found.python.items())),
-            },
-            indent=1,
-        ).encode(),
-    )
-    write_atomically(
-        target / "made-from.json",
-        json.dumps(
-            {"source": source, "sha256": {name: sha256_file(target / name) for name in FILES}}
-        ).encode(),
-    )
+        fresh.rename(target)
     step("done")
     return Built(target, version)
 
@@ -108,13 +131,13 @@ def build(out: Path, say: Callable[[str], None] = lambda text: None) -> Built:
 def source_hash() -> str:
     """Hash of everything of ours that goes into the image."""
     digest = hashlib.sha256()
-    rooms = ("gridtypes", "tfchain", "rmb", "provisioners", "zosd", "client", "images")
+    rooms = ("gridtypes", "tfchain", "rmb", "provisioners", "zosd", "images")
     files = [wheels.PROJECT / "pyproject.toml", wheels.PROJECT / "requirements.lock"]
     for room in rooms:
         files += [
             file
             for file in (wheels.PROJECT / room).rglob("*")
-            if file.is_file() and "__pycache__" not in file.parts and "bootstrap" not in file.parts
+            if file.is_file() and not ASIDE.intersection(file.parts)
         ]
     for file in sorted(files):
         digest.update(f"{file.relative_to(wheels.PROJECT)}\n".encode())
@@ -123,10 +146,10 @@ def source_hash() -> str:
 
 
 def is_current(target: Path, source: str) -> bool:
-    """True when the folder holds what this tree makes, unchanged."""
+    """True when the folder holds what this tree makes."""
     try:
         made = json.loads((target / "made-from.json").read_text())
-        return made["source"] == source and all((target / name).stat().st_size > 0 for name in made["sha256"])
+        return bool(made["source"] == source and all((target / name).stat().st_size > 0 for name in FILES))
     except (OSError, ValueError, KeyError):
         return False
 

@@ -18,7 +18,7 @@ OWN = "zosd"
 PIP_TIMEOUT_S = 900
 UNUSED = re.compile(
     r"(^|/)(smoldot_light|tests?|testing)/|\.(c|h|pyx|pxd|pyi)$|\.dist-info/(RECORD|INSTALLER|direct_url\.json)$"
-    r"|(^|/)__pycache__/|^(images/(node|bootstrap|testnode)|devgrid|oio|dynamo)/"
+    r"|(^|/)__pycache__/|^(images/(node|bootstrap|testnode|rootfs)|client|devgrid|oio|dynamo)/"
 )
 """Files that nothing on a node opens: a light client of 24 MB that is never imported, sources of extensions, tests."""
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import mmap
+import shutil
 import subprocess
 import sys
 import time
@@ -12,6 +14,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from gridtypes import FarmId, NodeId, TwinId
+from images.node.slot_text import patch, words
 from images.testnode.arguments import Boot, TestNode, kernel_line
 from images.testnode.machine import Machine, make_disk
 from rmb import direct
@@ -94,6 +97,16 @@ class Lab:
         self.machines.append(Machine(node))
         return self.machines[-1]
 
+    def medium(self, name: str, artefact: str) -> Path:
+        """A medium with this lab's words in its farm slot, as a farmer downloads it."""
+        target = self.folder / f"{name}-{artefact}"
+        shutil.copyfile(self.image / artefact, target)
+        text = words("dev", self.farm, f"zos-debug-vm {self.words}")
+        with target.open("r+b") as file, mmap.mmap(file.fileno(), 0) as content:
+            change = patch(content, text)
+            content[change.offset : change.offset + len(change.content)] = change.content
+        return target
+
     def again(self, machine: Machine, **changes: Any) -> Machine:
         """The same machine with something changed, not yet on."""
         self.machines.append(Machine(replace(machine.node, **changes)))
@@ -118,6 +131,14 @@ class Lab:
             return None
 
         return self._until(look, limit, "no node registered")
+
+    def newest(self) -> int:
+        """Highest node number on the chain, 0 when there is none."""
+
+        async def look(chain: Chain) -> int | None:
+            return max((node.id for node in await chain.nodes()), default=0)
+
+        return self._until(look, 60.0, "the chain does not answer")
 
     def version(self, twin: TwinId, limit: float = REGISTER_S) -> dict[str, Any]:
         """What the node answers to `zos.system.version` over the bus."""
