@@ -48,7 +48,7 @@ def daemon(settings: BootSettings, link: str, disks: Sequence[str]) -> str:
                 "urls": list(services.substrate),
                 "activation": services.activation[0] if services.activation else "",
             },
-            "network": {"uplink": link},
+            "network": {"uplink": link, "yggdrasil_peers": list(settings.overlay_peers)},
             "storage": {"disks": list(disks)},
             "machine": {"kernel": str(GUEST / "vmlinuz"), "initrd": str(GUEST / "initrd")},
             "log": {"level": "debug" if settings.debug else "info", "json_lines": True},

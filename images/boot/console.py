@@ -26,6 +26,7 @@ STAGES = ("network", "storage", "identity")
 EVERY_S = 1.0
 LOG_LINES = 60
 ADDRESSES_OF = "zos"
+JOURNAL = Path("/var/cache/zos/state/journal.db")
 SIOCGIFADDR = 0x8915
 SIOCGIFNETMASK = 0x891B
 
@@ -140,7 +141,10 @@ class Facts:
         nics = stage_file.read("nics")
         disks = stage_file.read("disks")
         identity = stage_file.read("identity")
-        registered = self._daemon.get("node", 0)
+        registered, twin = self._daemon.get("node", 0), self._daemon.get("twin", 0)
+        reached = bool(registered)
+        if not reached:
+            registered, twin = ids(JOURNAL)
         return View(
             version=self._version,
             kernel=self._kernel,
@@ -149,14 +153,14 @@ class Facts:
             farm=settings.farm,
             farm_source=settings.farm_source,
             node=registered,
-            twin=self._daemon.get("twin", 0),
-            registration_error="" if registered else str(self._daemon.get("trouble", "")),
+            twin=twin,
+            registration_error="" if reached else str(self._daemon.get("trouble", "")),
             identity=f"identity {identity['tag']}" if identity else "",
             cache=str(stage_file.read("cache").get("state", "")),
-            stages=_stages(units, registered, settings.farm),
+            stages=_stages(units, reached, settings.farm),
             addresses=_addresses(),
             disks=[(str(path), bool(taken), str(text)) for path, taken, text in disks.get("disks", [])],
-            workloads=workloads(Path("/var/cache/zos/state/journal.db")),
+            workloads=workloads(JOURNAL),
             memory_free=_memory(),
             problems=[*settings.problems, *slot_messages()],
             units=units,
@@ -197,15 +201,33 @@ def slot_messages() -> list[str]:
 
 def workloads(journal: Path) -> int | None:
     """How many workloads the daemon keeps; None before it has a journal."""
+    row = _ask_journal(journal, "SELECT count(*) FROM workload")
+    return int(row) if row is not None else None
+
+
+def ids(journal: Path) -> tuple[int, int]:
+    """(node, twin) as the daemon knew them last; zeros before the first registration."""
+    try:
+        node, twin, _ = json.loads(
+            _ask_journal(journal, "SELECT value FROM note WHERE name = 'node-ids'") or "null"
+        )
+    except (ValueError, TypeError):
+        return 0, 0
+    return int(node), int(twin)
+
+
+def _ask_journal(journal: Path, question: str) -> Any:
     if not journal.exists():
         return None
     import sqlite3
+    from contextlib import closing
 
     try:
-        with sqlite3.connect(f"file:{journal}?mode=ro", uri=True, timeout=1) as link:
-            return int(link.execute("SELECT count(*) FROM workload").fetchone()[0])
+        with closing(sqlite3.connect(f"file:{journal}?mode=ro", uri=True, timeout=1)) as link:
+            row = link.execute(question).fetchone()
     except sqlite3.Error:
         return None
+    return row[0] if row else None
 
 
 def _units() -> list[UnitRow]:
@@ -223,7 +245,7 @@ def _log() -> list[str]:
         return []
 
 
-def _stages(units: list[UnitRow], registered: int, farm: int) -> list[Stage]:
+def _stages(units: list[UnitRow], reached: bool, farm: int) -> list[Stage]:
     now = time.monotonic()
     stages = []
     for name in STAGES:
@@ -237,7 +259,7 @@ def _stages(units: list[UnitRow], registered: int, farm: int) -> list[Stage]:
         else:
             stages.append(Stage(name, "waiting"))
     daemon = next((unit for unit in units if unit.name == "zosd"), None)
-    if registered:
+    if reached:
         stages.append(Stage("registration", "done"))
     elif daemon is not None and daemon.state == "running":
         text = "the chain is asked" if farm else "waiting for a farm id"

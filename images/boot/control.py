@@ -89,6 +89,8 @@ class ControlServer:
                 self._init.supervision.restart(name, now)
             case "reboot":
                 self._init.begin_end(0x01234567)
+            case "kexec":
+                self._init.begin_end(0x45584543)
             case "poweroff":
                 self._init.begin_end(0x4321FEDC)
             case _:

@@ -168,7 +168,7 @@ def _cache_line(view: View) -> Line:
 
 def _status(view: View) -> list[Line]:
     lines = [Line("")]
-    if not view.node:
+    if not view.node or any(stage.state != "done" for stage in view.stages):
         lines += [Line(_stage_text(stage), _stage_colour(stage)) for stage in view.stages]
     lines += [Line(f"address {text}") for text in view.addresses]
     taken = sum(disk[1] for disk in view.disks)

@@ -60,6 +60,10 @@ class BootSettings:
     """Seconds."""
     hosts: tuple[tuple[str, str], ...] = ()
     """(name, address): for private networks whose names no resolver knows."""
+    overlay_peers: tuple[str, ...] = ()
+    """Where the node's Yggdrasil connects to, beside what it finds on its LAN."""
+    upgrade: str = ""
+    """Address of a folder with manifest, signature, kernel and initrd of the release to run; "": none."""
     image: str = ""
     """Slot of the running image: "" is the medium, `A` or `B` a slot, `rescue` the medium on purpose."""
     problems: tuple[str, ...] = ()
@@ -144,6 +148,8 @@ def read_settings(merged: Merged, modes: Mapping[str, Services]) -> BootSettings
         domain=reader.last("domain", str, "", ""),
         health_window=reader.last("node.health", _seconds, "seconds from 1 to 86400", HEALTH_WINDOW_S),
         hosts=_hosts(reader),
+        overlay_peers=reader.many("node.peer", (), ("tcp://", "tls://", "quic://", "ws://", "wss://")),
+        upgrade=reader.last("node.upgrade", _address, "an address begins with http:// or https://", ""),
         image=reader.last("node.image", _one_of(("A", "B", "rescue")), "known are A, B and rescue", ""),
         problems=tuple(reader.problems),
     )
@@ -199,6 +205,12 @@ def _one_of(known: tuple[str, ...]) -> Callable[[str], str]:
         return text
 
     return read
+
+
+def _address(text: str) -> str:
+    if not text.startswith(("http://", "https://")) or not text.isprintable():
+        raise ValueError(text)
+    return text.rstrip("/")
 
 
 def _vlan(text: str) -> int | None:

@@ -47,6 +47,8 @@ OURS = frozenset(
         "node.health",
         "node.host",
         "node.image",
+        "node.peer",
+        "node.upgrade",
         "pub:mac",
         "relay",
         "runmode",

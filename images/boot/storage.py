@@ -11,13 +11,14 @@ import os
 import secrets
 from pathlib import Path
 
-from images.boot import cache, given, seed_files, stage_file
+from images.boot import cache, given, seed_files, slot_entry, stage_file
 from images.boot.bip39 import entropy
 from images.boot.control import ControlError, ask
 from images.boot.disks import DiskLine, PciDevice, driverless, is_disk, pretty_size, why_no_cache
 from images.boot.identity import Verdict, choose
 from images.boot.seed import SIZE, tag
 from images.boot.settings import BootSettings
+from images.boot.slot_store import SlotStore
 from images.boot.stage_file import StageReport
 from provisioners.system import block
 from provisioners.system.blank_disk import why_not_blank
@@ -29,6 +30,7 @@ POOLS = Path("/run/zos/pools")
 KEY_FILE = Path("/run/zos/node.key")
 CACHE_SEED = cache.POINT / "modules/identityd" / seed_files.NAME
 LOOK_EVERY_S = 5.0
+LONG_S = 600.0
 GROW_EVERY = 60
 """Looks between two looks at how full the cache is."""
 VM_HARD_DISKS = ("vdd", "vde")
@@ -50,6 +52,8 @@ async def _run() -> None:
         names = disk_names()
         if names != seen or not done:
             folder = await _look(names, settings, disks)
+            if folder is not None and seen is None and slot_entry.jump(settings, SlotStore()):
+                await asyncio.sleep(LONG_S)  # the first process ends everything
             if folder is not None and (not done or names != seen):
                 good = _identity(identity, settings)
                 if good and done:

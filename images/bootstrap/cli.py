@@ -13,9 +13,9 @@ from aiohttp import web
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from gridtypes import FarmId
+from images import manifest
 from images.boot.settings import Services, load_modes
 from images.bootstrap.server import Service
-from images.node import manifest
 from images.node.build import PUBLIC_KEY
 from tfchain import Chain, ChainError, ChainUnavailable
 

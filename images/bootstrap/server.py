@@ -15,7 +15,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from images.bootstrap.address import FORMATS, AddressError, Wanted, ipxe_script, parse
 from images.bootstrap.patched import Patched, patched, plain
-from images.node.manifest import NAME, SIGNATURE, Manifest
+from images.manifest import NAME, SIGNATURE, Manifest
 from images.node.slot_text import SlotTextError
 
 log = structlog.get_logger(__name__)

@@ -13,9 +13,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+from images import manifest
 from images.debian import ImageError, PackageCache, run_tool, sha256_file, write_atomically
 from images.guest.build import build as build_guest
-from images.node import disk_image, initrd, iso, manifest, modules, recipe, root, uki, wheels
+from images.node import disk_image, initrd, iso, modules, recipe, root, uki, wheels
 
 NAME = "node"
 FILES = ("vmlinuz", "initrd", "initrd-small", "root.img", "node.efi", "node.img", "node.iso")

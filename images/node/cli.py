@@ -10,8 +10,9 @@ from typing import Annotated, NoReturn
 
 import typer
 
+from images import manifest
 from images.debian import ImageError
-from images.node import manifest, slot_text
+from images.node import slot_text
 from images.node.build import PUBLIC_KEY, build
 
 app = typer.Typer(help="Boot images of nodes.", no_args_is_help=True)

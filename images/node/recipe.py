@@ -144,6 +144,6 @@ ROOT_MODULES = (
 IMPORTS = (
     "zosd.cli", "zosd.real_parts", "rmb.peer_cli", "rmb.peer.daemon", "images.boot.pid1", "images.boot.console",
     "images.boot.storage", "images.boot.network", "images.boot.configure", "images.boot.zosctl", "images.boot.machine",
-    "images.boot.tell",
+    "images.boot.tell", "images.boot.upgrade",
 )  # fmt: skip
 """What has to import inside the finished root, by Debian's own interpreter."""

@@ -63,6 +63,8 @@ class Registration:
         self._clock = clock
         self._refresh_period = refresh_period
         self._farmer: TwinId | None = None
+        self._announced = False
+        """Said once in a daemon's life, also when the ids were known from an earlier one: the chain was reached."""
 
     @property
     def farmer(self) -> TwinId | None:
@@ -96,8 +98,9 @@ class Registration:
         node = await self._ensure_node(twin, wanted)
         farm = await self._chain.farm(wanted.farm)
         self._farmer = farm.twin_id if farm else None
-        if not self._registered.done.is_set():
+        if not self._announced:
             log.info("registered", node=node, twin=twin, farm=wanted.farm)
+            self._announced = True
         await self._registered.set(node, twin)
 
     async def _ensure_account(self) -> None:

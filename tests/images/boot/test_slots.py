@@ -2,10 +2,19 @@
 
 from __future__ import annotations
 
+import threading
 from dataclasses import replace
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 
 import pytest
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
+from images import manifest
+from images.boot import upgrade
+from images.boot.settings import BootSettings
+from images.boot.slot_store import NEEDED, SlotStore
 from images.boot.slots import MEDIUM, MOST_TRIES, SlotError, SlotState, enter, healthy, install, parse
 
 BOTH = {"A": True, "B": True}
@@ -83,3 +92,80 @@ def test_state_survives_and_rubbish_is_refused() -> None:
     ):
         with pytest.raises(SlotError):
             parse(content)
+
+
+def signed(folder: Path, version: str, key: Ed25519PrivateKey) -> None:
+    folder.mkdir(parents=True)
+    for name in NEEDED:
+        (folder / name).write_bytes(f"{name} of {version}".encode())
+    manifest.sign(folder, manifest.describe(folder, NEEDED, version, 1), key)
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> SlotStore:
+    (tmp_path / "keys").mkdir()
+    key = manifest.load_or_make_key(tmp_path / "release.key")
+    (tmp_path / "keys/release.pub").write_text(key.public_key().public_bytes_raw().hex())
+    return SlotStore(tmp_path / "images", tmp_path / "keys")
+
+
+def test_a_slot_is_intact_only_as_it_was_signed(store: SlotStore, tmp_path: Path) -> None:
+    assert not store.intact("A")
+    signed(store.folder / "A", "1.0", manifest.load_or_make_key(tmp_path / "release.key"))
+    signed(store.folder / "B", "1.0", manifest.load_or_make_key(tmp_path / "other.key"))
+    assert store.intact("A")
+    assert not store.intact("B")
+    (store.folder / "A/initrd").write_bytes(b"changed")
+    assert not store.intact("A")
+
+
+def test_state_is_kept_and_rubbish_means_the_medium(store: SlotStore) -> None:
+    assert store.read() == (SlotState(), "")
+    _, state = install(SlotState(), "1.0")
+    store.write(state)
+    assert store.read() == (state, "")
+    (store.folder / "state").write_bytes(b"rubbish")
+    found, problem = store.read()
+    assert found == SlotState()
+    assert "cannot be read" in problem
+
+
+def test_what_an_interrupted_download_left_is_swept(store: SlotStore) -> None:
+    for name in ("new.part", "A", "B"):
+        (store.folder / name).mkdir(parents=True)
+    store.write(SlotState(current="A", good=True, versions={"A": "1.0"}))
+    store.sweep()
+    assert sorted(entry.name for entry in store.folder.iterdir()) == ["A", "state"]
+
+
+def test_an_offered_image_is_fetched_whole_and_signed_or_not_at_all(store: SlotStore, tmp_path: Path) -> None:
+    offered = tmp_path / "offered"
+    signed(offered, "2.0", manifest.load_or_make_key(tmp_path / "release.key"))
+    handler = partial(SimpleHTTPRequestHandler, directory=str(offered))
+    server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
+    serving = threading.Thread(target=server.serve_forever)
+    serving.start()
+    try:
+        settings = BootSettings(upgrade=f"http://127.0.0.1:{server.server_port}")
+        assert not upgrade.look(store, settings, "2.0")
+        (offered / "initrd").write_bytes(b"something else !")
+        with pytest.raises((upgrade.UpgradeError, manifest.ManifestError)):
+            upgrade.look(store, settings, "1.0")
+        assert [entry.name for entry in store.folder.iterdir()] == []
+        (offered / "initrd").write_bytes(b"initrd of 2.0")
+        assert upgrade.look(store, settings, "1.0")
+        state, _ = store.read()
+        assert (state.current, state.good, state.versions) == ("A", False, {"A": "2.0"})
+        assert store.intact("A")
+        assert not upgrade.look(store, settings, "1.0")
+    finally:
+        server.shutdown()
+        serving.join(30)
+        server.server_close()
+
+
+def test_times_of_a_trial() -> None:
+    assert upgrade.trial_limit(600) == 1800
+    assert upgrade.trial_limit(20) == upgrade.SHORTEST_TRIAL_S
+    assert 120 <= upgrade.pause(20) <= 140
+    assert 3600 <= upgrade.pause(600) <= 3600 + upgrade.JITTER_S

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sqlite3
 import struct
 import tomllib
 from pathlib import Path
@@ -12,7 +13,7 @@ import pytest
 from images.boot import seed_files, stage_file
 from images.boot.bip39 import entropy, words
 from images.boot.configure import bus, daemon
-from images.boot.console import daemon_facts
+from images.boot.console import daemon_facts, ids, workloads
 from images.boot.given import has_label
 from images.boot.identity import Choice, Verdict, choose
 from images.boot.network import look, option_text, parse_lease
@@ -24,6 +25,8 @@ from images.boot.storage import boot_medium, disk_names, write_key
 from rmb.peer.config import PeerConfig
 from rmb.settings import load
 from zosd import config as zosd_config
+from zosd.chainlife.notes import IDS
+from zosd.journal.schema import prepare
 
 SEED = bytes(range(32))
 
@@ -152,6 +155,20 @@ def test_what_the_daemon_says_of_its_registration() -> None:
     done = daemon_facts([failed, line(event="registered", node=3, twin=9)], trouble)
     assert done == {"node": 3, "twin": 9}
     assert daemon_facts([], done) == done
+
+
+def test_ids_and_workloads_are_read_from_the_daemon_s_journal(tmp_path: Path) -> None:
+    file = tmp_path / "journal.db"
+    assert (ids(file), workloads(file)) == ((0, 0), None)
+    link = sqlite3.connect(file)
+    prepare(link, str(file))
+    assert (ids(file), workloads(file)) == ((0, 0), 0)
+    with link:
+        link.execute("INSERT INTO note VALUES (?, ?)", (IDS, json.dumps([7, 9, "00"]).encode()))
+    link.close()
+    assert ids(file) == (7, 9)
+    file.write_bytes(b"rubbish")
+    assert (ids(file), workloads(file)) == ((0, 0), None)
 
 
 def test_a_stage_tells_once_and_keeps_its_age(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

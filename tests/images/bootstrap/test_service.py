@@ -10,11 +10,12 @@ import pytest
 from aiohttp import ClientSession, web
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
+from images import manifest
 from images.boot.settings import load_modes, read_settings
 from images.boot.sources import Source, merge
 from images.bootstrap.address import AddressError, extra_words, farm_number, parse
 from images.bootstrap.server import Service
-from images.node import manifest, slot_text, uki
+from images.node import slot_text, uki
 
 MODES = ("prod", "test", "dev", "qa")
 FILES = {

@@ -9,9 +9,10 @@ from pathlib import Path
 
 import pytest
 
+from images import manifest
 from images.debian import ImageError
-from images.node import manifest, slot_text, uki
-from images.node.manifest import ManifestError
+from images.manifest import ManifestError
+from images.node import slot_text, uki
 from images.node.slot_text import SlotTextError
 
 UKI = b"\0" * 100 + slot_text.command_line(uki.BASE_LINE) + b"\0" * 5000
