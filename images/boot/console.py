@@ -162,7 +162,8 @@ class Facts:
             disks=[(str(path), bool(taken), str(text)) for path, taken, text in disks.get("disks", [])],
             workloads=workloads(JOURNAL),
             memory_free=_memory(),
-            problems=[*settings.problems, *slot_messages()],
+            problems=[*settings.problems, *slot_problems()],
+            image=str(stage_file.read("image").get("text", "")),
             units=units,
             log=_log(),
             network=[str(line) for line in nics.get("lines", [])],
@@ -193,7 +194,7 @@ def daemon_facts(lines: list[str], before: Mapping[str, Any]) -> dict[str, Any]:
     return found
 
 
-def slot_messages() -> list[str]:
+def slot_problems() -> list[str]:
     """What the choice of the image slot has to say."""
     message = stage_file.read("slot").get("message")
     return [str(message)] if message else []

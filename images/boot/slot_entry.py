@@ -34,8 +34,10 @@ def jump(settings: BootSettings, store: SlotStore) -> bool:
             return True
     except (OSError, ControlError) as failure:
         message = f"the image of slot {entry.slot} cannot be entered: {failure}"
-    running = settings.image if settings.image in SLOTS else "medium"
-    stage_file.write("slot", {"message": message, "running": running})
+    stage_file.write("slot", {"message": message})
+    if settings.image in SLOTS:
+        word = "good" if state.good and state.current == settings.image else "on trial"
+        stage_file.write("image", {"text": f"slot {settings.image}, {word}"})
     if message:
         print(message, flush=True)
     return False

@@ -51,7 +51,7 @@ def main() -> None:
                 text = look(store, settings, own)
                 if text:
                     waiting = True
-                    stage_file.write("slot", {"message": text, "running": settings.image or "medium"})
+                    stage_file.write("image", {"text": text})
                     print(text, flush=True)
             except (UpgradeError, manifest.ManifestError, OSError) as problem:
                 print(f"upgrade: {problem}", flush=True)
@@ -84,7 +84,7 @@ def _trial(store: SlotStore, settings: BootSettings) -> None:
             if now - well_since >= settings.health_window:
                 store.write(healthy(state, settings.image))
                 print(f"the image in slot {settings.image} is good", flush=True)
-                stage_file.write("slot", {"message": "", "running": settings.image, "good": True})
+                stage_file.write("image", {"text": f"slot {settings.image}, good"})
                 return
         else:
             well_since = None
@@ -135,7 +135,7 @@ def look(store: SlotStore, settings: BootSettings, own: str) -> str:
         store.write(after)
     finally:
         shutil.rmtree(part, ignore_errors=True)
-    return f"image {offered.version} is in slot {slot} and runs after the next restart"
+    return f"{offered.version} is in slot {slot} and runs after the next restart"
 
 
 def fetch(url: str, target: Path, most: int) -> None:
