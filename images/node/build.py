@@ -6,7 +6,6 @@ import hashlib
 import json
 import os
 import shutil
-import subprocess
 import tempfile
 import time
 from collections.abc import Callable
@@ -51,7 +50,7 @@ def build(out: Path, say: Callable[[str], None] = lambda text: None) -> Built:
         return Built(target, read_version(target))
     cache.mkdir(parents=True, exist_ok=True)
     epoch = int(os.environ.get("SOURCE_DATE_EPOCH", recipe.EPOCH))
-    version = version_text()
+    version = version_text(source)
     started = time.monotonic()
 
     def step(text: str) -> None:
@@ -159,14 +158,9 @@ def read_version(target: Path) -> str:
     return str(json.loads((target / "packages.json").read_text())["version"])
 
 
-def version_text() -> str:
-    """Version of the project and of the commit, without anything that changes from build to build."""
-    done = subprocess.run(
-        ["git", "-C", str(wheels.PROJECT), "rev-parse", "--short=10", "HEAD"],
-        capture_output=True, text=True, timeout=30, check=False,
-    )  # fmt: skip
-    own = wheels.own_version()
-    return f"{own}+{done.stdout.strip()}" if done.returncode == 0 else own
+def version_text(source: str) -> str:
+    """Version of the project and of everything of ours in the image: equal sources, equal version."""
+    return f"{wheels.own_version()}+{source[:10]}"
 
 
 __all__ = ["FILES", "Built", "ImageError", "build", "source_hash"]

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from images.debian import run_tool
 from images.node.disk_image import fill_fat
+from images.node.root import flatten_times
 from images.node.slot_text import farm_file
 
 LABEL = "NODEISO"
@@ -71,6 +72,7 @@ def build(work: Path, kernel: Path, initrd: Path, root_image: Path, target: Path
     with efi.open("xb") as file:
         file.truncate(EFI_SIZE)
     fill_fat(efi, str(efi), EFI_SIZE // 512, {"EFI/BOOT/BOOTX64.EFI": program}, epoch, fat32=False)
+    flatten_times(tree, epoch)
     target.unlink(missing_ok=True)
     run_tool(
         ["xorriso", "-as", "mkisofs", "-quiet", "-r", "-V", LABEL,
@@ -78,7 +80,7 @@ def build(work: Path, kernel: Path, initrd: Path, root_image: Path, target: Path
          "-b", "boot/grub/eltorito.img", "-no-emul-boot", "-boot-load-size", "4", "-boot-info-table",
          "--grub2-boot-info", "-eltorito-alt-boot", "-e", "--interval:appended_partition_2:all::",
          "-no-emul-boot", "-append_partition", "2", "0xef", str(efi), "-appended_part_as_gpt",
-         "-partition_offset", "16", "-o", str(target), str(tree)],
+         "--set_all_file_dates", "set_to_mtime", "-partition_offset", "16", "-o", str(target), str(tree)],
         TIMEOUT_S,
         env={"SOURCE_DATE_EPOCH": str(epoch)},
     )  # fmt: skip

@@ -66,6 +66,7 @@ PRUNED = (
     "etc/subuid-",
     "etc/systemd",
     "lib/systemd",
+    "usr/bin/login",
     "usr/bin/perl*",
     "usr/bin/qemu-img-*",
     "usr/bin/qemu-nbd",
