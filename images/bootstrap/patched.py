@@ -12,6 +12,8 @@ from images.node.slot_text import Patch, patch
 
 CHUNK = 1 << 20
 """Bytes that are in memory at once for each download."""
+AROUND = 4096
+"""Bytes before and behind the begin of a slot, which is shorter than that."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,12 +55,29 @@ class Patched:
         return piece[: begin - position] + fresh + piece[end - position :]
 
 
-def patched(file: Path, sha256: str, words: str) -> Patched:
-    """A farm's download from an artefact whose hash is `sha256`.  Raises SlotTextError, OSError."""
+@dataclass(frozen=True, slots=True)
+class Slot:
+    """Where an artefact has its farm slot, found once: `around` are the bytes from `begin` on that hold it."""
+
+    file: Path
+    size: int
+    begin: int
+    around: bytes
+
+
+def find_slot(file: Path) -> Slot:
+    """Search a whole artefact for its one slot.  Raises SlotTextError, OSError."""
     with file.open("rb") as stream, mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_READ) as content:
-        change = patch(content, words)
-        size = len(content)
-    return Patched(file, size, tag(sha256, words), change)
+        begin = max(0, patch(content, "").offset - AROUND)
+        return Slot(file, len(content), begin, content[begin : begin + 2 * AROUND])
+
+
+def patched(slot: Slot, sha256: str, words: str) -> Patched:
+    """A farm's download from an artefact whose hash is `sha256`.  Raises SlotTextError."""
+    change = patch(slot.around, words)
+    return Patched(
+        slot.file, slot.size, tag(sha256, words), Patch(slot.begin + change.offset, change.content)
+    )
 
 
 def plain(file: Path, sha256: str) -> Patched:

@@ -14,7 +14,7 @@ from aiohttp import web
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from images.bootstrap.address import FORMATS, AddressError, Wanted, ipxe_script, parse
-from images.bootstrap.patched import Patched, patched, plain
+from images.bootstrap.patched import Patched, Slot, find_slot, patched, plain
 from images.manifest import NAME, SIGNATURE, Manifest
 from images.node.slot_text import SlotTextError
 
@@ -47,6 +47,7 @@ class Service:
         self._modes = tuple(modes)
         self._farm_name = farm_name
         self._key = key
+        self._slots: dict[str, Slot] = {}
         self._kept: OrderedDict[tuple[str, str], Patched] = OrderedDict()
         self._hashes: OrderedDict[str, str] = OrderedDict()
         self._hashing = asyncio.Semaphore(HASHERS)
@@ -117,7 +118,7 @@ class Service:
             wanted = parse(request.match_info["tail"].split("/"), self._modes)
             if wanted.format.name == "ipxe":
                 return self._script(request, wanted)
-            content = self._content(wanted)
+            content = await self._content(wanted)
         except AddressError as problem:
             return web.Response(status=problem.status, text=f"{problem}\n")
         except SlotTextError as problem:
@@ -126,7 +127,7 @@ class Service:
             return await self._checksum(request, content, wanted.name)
         return await self._send(request, content, wanted.name)
 
-    def _content(self, wanted: Wanted) -> Patched:
+    async def _content(self, wanted: Wanted) -> Patched:
         artefact = self._manifest.find(wanted.format.file)
         if artefact is None:
             raise AddressError(404, f"this release has no {wanted.format.file}")
@@ -135,7 +136,9 @@ class Service:
             return plain(file, artefact.sha256)
         key = (artefact.name, wanted.words)
         if key not in self._kept:
-            self._kept[key] = patched(file, artefact.sha256, wanted.words)
+            if artefact.name not in self._slots:
+                self._slots[artefact.name] = await asyncio.to_thread(find_slot, file)
+            self._kept[key] = patched(self._slots[artefact.name], artefact.sha256, wanted.words)
             while len(self._kept) > MOST_KEPT:
                 self._kept.popitem(last=False)
         self._kept.move_to_end(key)
