@@ -25,6 +25,8 @@ NET = Path("/sys/class/net")
 PROBE_SCRIPT = Path("/usr/lib/zos/show-lease")
 PROBE_LIMIT_S = 45
 LOOK_EVERY_S = 3.0
+LINK_S = 10.0
+"""A card needs seconds to agree with a switch on a link."""
 FIRST_PAUSE_S, LONGEST_PAUSE_S = 1.0, 30.0
 BRIDGE = "zos"
 
@@ -39,45 +41,58 @@ def main() -> None:
         time.sleep(LOOK_EVERY_S)
         nics = look()
         _show(nics)
-        if not should_move(chosen.name.partition(".")[0], nics):
+        if not should_move(_card(chosen), nics):
             continue
         before = chosen
-        chosen = _find(report)
+        chosen = _find(report, before)
         if chosen.name != before.name:
-            _run("ip", "link", "set", before.name, "nomaster")
+            _run("ip", "link", "set", tagged(before.name, given.settings().vlan_private), "nomaster")
         _take(chosen, report)
         _changed()
 
 
-def _find(report: StageReport) -> Nic:
-    pause, tries = FIRST_PAUSE_S, 0
+def _find(report: StageReport, before: Nic | None = None) -> Nic:
+    """Ask until a card has a way out; `before` is taken back without asking when its link returns."""
+    pause, error = FIRST_PAUSE_S, ""
     while True:
-        nics = look()
-        for nic in nics:
-            if nic.physical and not nic.carrier:
-                _run("ip", "link", "set", nic.name, "up")
+        nics = _wait_for_links()
+        _show(nics)
+        if before is not None and not should_move(_card(before), nics) and _has_link(_card(before), nics):
+            return before
         names = ", ".join(nic.name for nic in candidates(nics))
-        report.tell(
-            "working", f"asking for an address on {names}" if names else "waiting for a link", _last(tries)
-        )
+        text = f"asking for an address on {names}" if names else "waiting for a link"
+        report.tell("working", text, error)
         nics = probe(nics, given.settings().vlan_private)
         _show(nics)
         chosen = choose(nics)
         if chosen is not None:
             return chosen
-        tries += 1
-        _LAST[0] = f"{explain(nics)} (try {tries})"
-        stage_error = explain(nics)
-        report.tell("working", "no network yet", stage_error)
+        error = explain(nics)
+        report.tell("working", "no network yet", error)
         time.sleep(pause)
         pause = min(LONGEST_PAUSE_S, pause * 1.5)
 
 
-_LAST = [""]
+def _wait_for_links() -> list[Nic]:
+    """Switch all real cards on and give them the time that finding a link takes."""
+    deadline = time.monotonic() + LINK_S
+    while True:
+        nics = look()
+        real = [nic for nic in nics if nic.physical]
+        for nic in real:
+            if not nic.carrier:
+                _run("ip", "link", "set", nic.name, "up")
+        if not real or candidates(nics) or time.monotonic() > deadline:
+            return nics
+        time.sleep(0.5)
 
 
-def _last(tries: int) -> str:
-    return _LAST[0].rpartition(" (try")[0] if tries else ""
+def _card(nic: Nic) -> str:
+    return nic.name.partition(".")[0]
+
+
+def _has_link(name: str, nics: Sequence[Nic]) -> bool:
+    return any(nic.name == name and nic.carrier for nic in nics)
 
 
 def look(net: Path = NET) -> list[Nic]:
