@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from devgrid import configs, layout, namespaces
-from devgrid.farm import Farm, NotReady
+from devgrid.farm import Farm
 from devgrid.layout import GridLayout, VirtualLayout
 from devgrid.startup import Step
 from gridtypes import NodeId
@@ -121,6 +121,3 @@ def describe(node: VirtualLayout, farm: Farm, state: str) -> dict[str, Any]:
         "address": farm.addresses.get(node.name),
         "disks": " ".join(["ssd"] * SSDS) + " (QEMU)",
     }
-
-
-__all__ = ["NotReady", "describe", "prepare", "steps"]

@@ -6,6 +6,7 @@ import os
 import struct
 import subprocess
 import tempfile
+from dataclasses import replace
 from pathlib import Path
 
 from images.boot import stage_file
@@ -51,8 +52,6 @@ def settings() -> BootSettings:
     found = read_settings(merge(kept()), load_modes())
     problem = stage_file.read("file-problem").get("text")
     if problem:
-        from dataclasses import replace
-
         found = replace(found, problems=(*found.problems, str(problem)))
     return found
 

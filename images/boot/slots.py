@@ -71,7 +71,8 @@ def enter(state: SlotState, running: str, intact: Mapping[str, bool]) -> Entry:
     message = ""
     if not intact.get(state.current, False):
         message = f"image {_name(state, state.current)} is damaged or not signed by us"
-        state = _fall_back(state)
+        kept = {slot: version for slot, version in (state.versions or {}).items() if slot != state.current}
+        state = _fall_back(replace(state, versions=kept))  # forgotten, so that it is fetched again
     elif not state.good and state.tries >= MOST_TRIES:
         message = f"image {_name(state, state.current)} was not healthy in {state.tries} tries"
         state = _fall_back(state)
@@ -95,6 +96,24 @@ def install(state: SlotState, version: str) -> tuple[str, SlotState]:
     slot = next(each for each in SLOTS if each != kept)
     versions = {**(state.versions or {}), slot: version}
     return slot, SlotState(slot, kept, 0, False, versions)
+
+
+def answer(state: SlotState, own: str, offered: str) -> str | None:
+    """What to do about an offered version: None nothing, "" fetch it, else the slot that holds it already.
+
+    A version that was tried and left is not taken again; the one that ran before is, when it is offered again.
+    """
+    if offered == own:
+        return None
+    for slot, version in (state.versions or {}).items():
+        if version == offered:
+            return slot if slot == state.previous and slot != state.current and state.good else None
+    return ""
+
+
+def switch(state: SlotState, slot: str) -> SlotState:
+    """Go back to an image that lies in its slot still; it is on trial like a new one."""
+    return SlotState(slot, state.current, 0, False, state.versions)
 
 
 def healthy(state: SlotState, running: str) -> SlotState:

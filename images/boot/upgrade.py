@@ -7,6 +7,7 @@ before it runs again.
 
 from __future__ import annotations
 
+import os
 import random
 import shutil
 import time
@@ -20,7 +21,7 @@ from images.boot.console import daemon_facts, workloads
 from images.boot.control import ControlError, ask
 from images.boot.settings import BootSettings
 from images.boot.slot_store import NEEDED, PART, SlotStore
-from images.boot.slots import SLOTS, healthy, install
+from images.boot.slots import SLOTS, answer, healthy, install, switch
 
 PERIOD_S = 3600.0
 JITTER_S = 540.0
@@ -118,8 +119,12 @@ def look(store: SlotStore, settings: BootSettings, own: str) -> str:
         for name in (manifest.NAME, manifest.SIGNATURE):
             fetch(f"{settings.upgrade}/{name}", part / name, manifest.MOST_BYTES)
         offered = manifest.read_signed(part, store.trusted())
-        if offered.version == own or offered.version in (state.versions or {}).values():
+        held = answer(state, own, offered.version)
+        if held is None:
             return ""
+        if held and store.intact(held):
+            store.write(switch(state, held))
+            return f"{offered.version} is in slot {held} and runs after the next restart"
         wanted = [offered.find(name) for name in NEEDED]
         size = sum(each.size for each in wanted if each)
         if shutil.disk_usage(store.folder).free < size * 2:
@@ -149,6 +154,7 @@ def fetch(url: str, target: Path, most: int) -> None:
                     raise UpgradeError(f"{url} is longer than the {most} bytes that were announced")
                 file.write(piece)
             file.flush()
+            os.fsync(file.fileno())
     except (urllib.error.URLError, TimeoutError, ConnectionError) as problem:
         raise UpgradeError(f"{url} cannot be fetched: {problem}") from problem
 

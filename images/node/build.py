@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from images import manifest
-from images.debian import ImageError, PackageCache, run_tool, sha256_file, write_atomically
+from images.debian import PackageCache, run_tool, sha256_file, write_atomically
 from images.guest.build import build as build_guest
 from images.node import disk_image, initrd, iso, modules, recipe, root, uki, wheels
 
@@ -161,6 +161,3 @@ def read_version(target: Path) -> str:
 def version_text(source: str) -> str:
     """Version of the project and of everything of ours in the image: equal sources, equal version."""
     return f"{wheels.own_version()}+{source[:10]}"
-
-
-__all__ = ["FILES", "Built", "ImageError", "build", "source_hash"]

@@ -15,7 +15,18 @@ from images import manifest
 from images.boot import upgrade
 from images.boot.settings import BootSettings
 from images.boot.slot_store import NEEDED, SlotStore
-from images.boot.slots import MEDIUM, MOST_TRIES, SlotError, SlotState, enter, healthy, install, parse
+from images.boot.slots import (
+    MEDIUM,
+    MOST_TRIES,
+    SlotError,
+    SlotState,
+    answer,
+    enter,
+    healthy,
+    install,
+    parse,
+    switch,
+)
 
 BOTH = {"A": True, "B": True}
 
@@ -162,6 +173,21 @@ def test_an_offered_image_is_fetched_whole_and_signed_or_not_at_all(store: SlotS
         server.shutdown()
         serving.join(30)
         server.server_close()
+
+
+def test_a_version_that_was_left_is_not_taken_again_and_the_one_before_is() -> None:
+    good = healthy(install(healthy(install(SlotState(), "1.0")[1], "A"), "2.0")[1], "B")
+    assert answer(good, "2.0", "2.0") is None
+    assert answer(good, "2.0", "3.0") == ""
+    assert answer(good, "2.0", "1.0") == "A"
+    back = switch(good, "A")
+    assert (back.current, back.previous, back.good) == ("A", "B", False)
+    trial = install(healthy(install(SlotState(), "1.0")[1], "A"), "2.0")[1]
+    assert answer(trial, "1.0", "2.0") is None
+    left = enter(replace(trial, tries=MOST_TRIES), "", BOTH).state
+    assert answer(left, "1.0", "2.0") is None
+    torn = enter(trial, "", {"A": True, "B": False}).state
+    assert answer(torn, "1.0", "2.0") == ""
 
 
 def test_times_of_a_trial() -> None:
