@@ -8,7 +8,7 @@ export PYTHON
 ROOMS  := gridtypes tfchain rmb provisioners zosd client devgrid images oio dynamo
 LENIENT := $(if $(filter 0,$(shell id -u)),,--lenient)
 
-.PHONY: help setup demo test test-interop test-faults test-oio-fuzz fuzz lint format proto bench bench-dynamo lock $(addprefix test-,$(ROOMS) host grid)
+.PHONY: help setup demo image test test-interop test-faults test-oio-fuzz fuzz lint format proto bench bench-dynamo lock $(addprefix test-,$(ROOMS) host grid)
 
 help: ## show this list
 	@grep -hE '^[a-z%-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 16
@@ -21,7 +21,7 @@ demo: setup ## a grid of two nodes, a deployment over both, VMs that answer
 
 test: ## set up and run all tests
 	@$(PYTHON) devgrid/bootstrap.py $(LENIENT)
-	@$(PYTEST) -m "not toolchain" tests
+	@$(PYTEST) -m "not toolchain and not boots" tests
 
 $(addprefix test-,$(ROOMS) host grid): test-%: ## run the tests of one room
 	@$(PYTHON) devgrid/bootstrap.py $(LENIENT)
@@ -42,6 +42,9 @@ fuzz: ## search by coverage for bytes that break what reads those of strangers (
 test-oio-fuzz: ## 10,000 malformed bodies on every route of the directory's proxy
 	@$(PYTHON) devgrid/bootstrap.py --without-image $(LENIENT)
 	@OIO_MALFORMED=10000 $(PYTEST) tests/oio/service/test_malformed.py
+
+image: setup ## the boot image of a node: kernel, initrd, UEFI disk, ISO, manifest
+	@$(BIN)/python -m images.node
 
 lint: ## ruff, mypy --strict, import-linter
 	@$(PYTHON) devgrid/bootstrap.py --without-image $(LENIENT)

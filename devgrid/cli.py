@@ -21,9 +21,13 @@ from rich.progress import (
 from rich.table import Table
 
 from devgrid import startup
+from devgrid.bootstrap import cache_folder
 from devgrid.launcher import Grid, GridError
 from devgrid.layout import DEFAULT_STATE, GridLayout
 from devgrid.profile import remove_profile, write_profile
+from images.debian import ImageError
+from images.node.build import build
+from images.testnode.accelerator import choose
 
 app = typer.Typer(help="A whole grid on this machine, for development and tests.", no_args_is_help=True)
 
@@ -44,7 +48,11 @@ def default_state(null: bool = False) -> Path:
 
 @app.command()
 def up(
-    nodes: Annotated[int, typer.Option("--nodes", min=1, help="Number of nodes.")] = 2,
+    nodes: Annotated[int, typer.Option("--nodes", min=0, help="Number of nodes in namespaces.")] = 2,
+    qemu: Annotated[
+        int,
+        typer.Option("--qemu", min=0, help="Further nodes that are virtual machines, booted from the image."),
+    ] = 0,
     detach: Annotated[bool, typer.Option("--detach", help="Return when the grid is up; it goes on.")] = False,
     null: Annotated[
         bool,
@@ -66,9 +74,11 @@ def up(
     if null and state == DEFAULT_STATE:
         state = default_state(null)
     try:
-        grid = Grid(GridLayout(state, name, nodes, null))
+        grid = Grid(GridLayout(state, name, nodes, null, qemu))
     except ValueError as problem:
         _fail(str(problem), 2)
+    if qemu:
+        _build_image()
     try:
         bring_up(grid, detach=detach, exposed=exposed, as_json=as_json)
         status = grid.status()
@@ -225,6 +235,15 @@ def _known(state: Path, name: str) -> Grid:
         if (own / name / "grid.json").exists():
             return Grid.known(own, name)
     return Grid.known(state, name)
+
+
+def _build_image() -> None:
+    """The machines' image, made when it is not there yet: before the grid starts, so that its steps stay quick."""
+    try:
+        build(cache_folder(), lambda text: err.print(text, highlight=False))
+        choose(cache_folder())
+    except (ImageError, OSError) as problem:
+        _fail(str(problem))
 
 
 def _interrupt(number: int, frame: object) -> NoReturn:

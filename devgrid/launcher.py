@@ -44,7 +44,7 @@ class Grid:
             kept = json.loads(file.read_text())
         except FileNotFoundError:
             raise GridError(f"no grid {name!r} in {state}: bring one up with `zos grid up`") from None
-        return cls(GridLayout(state, name, int(kept["nodes"]), bool(kept["null"])))
+        return cls(GridLayout(state, name, int(kept["nodes"]), bool(kept["null"]), int(kept.get("qemu", 0))))
 
     @property
     def supervisor(self) -> ProcessMark | None:
@@ -155,14 +155,17 @@ class Grid:
         file = self.layout.folder / "grid.json"
         file.parent.mkdir(parents=True, exist_ok=True)
         os.chmod(self.layout.folder, 0o700)
-        file.write_text(json.dumps({"nodes": self.layout.nodes, "null": self.layout.null}) + "\n")
+        file.write_text(
+            json.dumps({"nodes": self.layout.nodes, "null": self.layout.null, "qemu": self.layout.qemu})
+            + "\n"
+        )
 
     def _launch(self, progress: int, exposed: Mapping[int, socket.socket], *, detach: bool) -> None:
         layout = self.layout
         arguments = [
             sys.executable, "-m", "devgrid.supervisor",
             "--state", str(layout.state), "--name", layout.name, "--nodes", str(layout.nodes),
-            "--progress", str(progress), *(["--null"] if layout.null else []),
+            "--qemu", str(layout.qemu), "--progress", str(progress), *(["--null"] if layout.null else []),
             *(["--expose", expose.to_argument(exposed)] if exposed else []),
         ]  # fmt: skip
         # In the foreground the grid ends with this process, whatever ends it.

@@ -191,11 +191,12 @@ def main() -> int:
     parser.add_argument("--state", type=Path, required=True)
     parser.add_argument("--name", required=True)
     parser.add_argument("--nodes", type=int, required=True)
+    parser.add_argument("--qemu", type=int, default=0)
     parser.add_argument("--progress", type=int, required=True)
     parser.add_argument("--null", action="store_true")
     parser.add_argument("--expose", default="", help="port:descriptor, comma-separated")
     options = parser.parse_args()
-    grid = GridLayout(options.state, options.name, options.nodes, options.null)
+    grid = GridLayout(options.state, options.name, options.nodes, options.null, options.qemu)
     os.set_inheritable(options.progress, False)
     stream = os.fdopen(options.progress, "w", buffering=1)
 

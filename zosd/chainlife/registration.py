@@ -65,6 +65,8 @@ class Registration:
         self._clock = clock
         self._refresh_period = refresh_period
         self._farmer = farmer
+        self._announced = False
+        """Said once in a daemon's life, also when the ids were known from an earlier one: the chain was reached."""
 
     async def run(self) -> None:
         """Register, then keep the node object true, for ever."""
@@ -94,8 +96,9 @@ class Registration:
         farm = await self._chain.farm(wanted.farm)
         if farm is not None:
             await self._farmer.learn(farm.twin_id)
-        if not self._registered.done.is_set():
+        if not self._announced:
             log.info("registered", node=node, twin=twin, farm=wanted.farm)
+            self._announced = True
         await self._registered.set(node, twin)
 
     async def _ensure_account(self) -> None:
