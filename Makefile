@@ -8,7 +8,7 @@ export PYTHON
 ROOMS  := gridtypes tfchain rmb provisioners zosd client devgrid images oio dynamo
 LENIENT := $(if $(filter 0,$(shell id -u)),,--lenient)
 
-.PHONY: help setup demo image test test-interop test-faults test-oio-fuzz fuzz lint format proto bench bench-dynamo lock $(addprefix test-,$(ROOMS) host grid)
+.PHONY: help setup demo image test test-interop test-faults test-oio-fuzz fuzz lint format proto bench lock $(addprefix test-,$(ROOMS) host grid)
 
 help: ## show this list
 	@grep -hE '^[a-z%-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 16
@@ -65,9 +65,9 @@ proto: ## generate the code of the bus's envelope anew
 bench: setup ## measure, with ratios to a floor or a peer
 	@$(BIN)/python -m tests.bench
 
-bench-dynamo: ## load, memory and speed of the fleet's inventory
+bench-%: ## measure one part: bench-rmb, bench-chain, bench-dynamo, …
 	@$(PYTHON) devgrid/bootstrap.py --without-image $(LENIENT)
-	@$(BIN)/python -m tests.bench dynamo
+	@$(BIN)/python -m tests.bench $*
 
 lock: ## resolve requirements.lock anew (needs uv)
 	uv pip compile --python $(PYTHON) --extra dev --universal --python-version 3.11.2 \

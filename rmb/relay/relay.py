@@ -11,7 +11,6 @@ from typing import Any
 import structlog
 from aiohttp import web
 
-from rmb.redis_link import RedisAddress
 from rmb.relay.config import RelayConfig, split_listen
 from rmb.relay.federation import Federation
 from rmb.relay.hub import Hub
@@ -22,6 +21,7 @@ from rmb.relay.ranker import Ranker
 from rmb.relay.router import Router, refusal
 from rmb.relay.server import RelayServer
 from rmb.relay.stores.message_store import MessageStore
+from rmb.relay.stores.redis_connection import addresses
 from rmb.relay.stores.redis_store import RedisStore
 from rmb.relay.stores.sqlite_store import SqliteStore
 from rmb.relay.twins import Twins, follow
@@ -145,7 +145,7 @@ async def _end(tasks: set[asyncio.Task[None]]) -> None:
 
 def _store(config: RelayConfig, instance: str) -> MessageStore:
     if config.store.redis:
-        return RedisStore(RedisAddress.parse(config.store.redis), instance)
+        return RedisStore(addresses(config.store.redis), instance, cluster=config.store.cluster)
     return SqliteStore(config.store.file)
 
 

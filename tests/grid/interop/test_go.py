@@ -1,4 +1,4 @@
-"""The unmodified Go NodeClient against a node of the development grid: every function, compared with our own client."""
+"""Unmodified Go clients against a node of the development grid, compared with our own client."""
 
 from __future__ import annotations
 
@@ -31,6 +31,7 @@ def test_go_node_client(grid: Grid, user: User) -> None:
         seed,
         grid.layout.chain_url,
         str(twin),
+        limit=LIFE_S,
     )
     answers: dict[str, Any] = json.loads(shown.splitlines()[-1])
     values = {name: one["value"] for name, one in answers.items() if not one["error"]}
@@ -71,3 +72,42 @@ def test_go_node_client(grid: Grid, user: User) -> None:
     assert "signature" in errors["deploy unsigned"]
     assert values["key on the chain"] is False
     assert values["version without a key"]["zos"] == expected["version"]
+
+
+def test_go_client_of_2022(grid: Grid, user: User) -> None:
+    """Generation 1: it knows the Redis of its local peer alone."""
+    folder = go("go-gen1")
+    twin = grid.status()["nodes"][0]["twin"]
+    redis = str(grid.layout.client_redis)
+    user.exec("grid", "chmod", "666", redis)  # the program runs as nobody
+    try:
+        shown = user.exec(
+            "client", *confined(str(folder / "interop")), f"unix://{redis}", str(twin), limit=LIFE_S
+        )
+    finally:
+        user.exec("grid", "chmod", "600", redis)
+    answers: dict[str, Any] = json.loads(shown.splitlines()[-1])
+    values = {name: one["value"] for name, one in answers.items() if not one["error"]}
+    errors = {name: one["error"] for name, one in answers.items() if one["error"]}
+
+    async def ours(client: GridClient) -> dict[str, Any]:
+        node = await client.node(1)
+        counters = await node.counters()
+        return {
+            "version": (await node.system_version()).zos,
+            "hypervisor": await node.system_hypervisor(),
+            "total": counters.total.mru,
+            "ports": await node.network_list_wg_ports(),
+            "ipv6": await node.has_public_ipv6(),
+        }
+
+    expected = user.run(ours)
+    assert values["version"]["zos"] == expected["version"]
+    assert values["hypervisor"] == expected["hypervisor"]
+    assert values["total"]["mru"] == expected["total"]
+    assert (values["ports"], values["ipv6"]) == (expected["ports"], expected["ipv6"])
+    assert values["interfaces"] is True
+    assert values["at once"] == 20
+    assert errors.keys() == {"get", "unknown"}
+    assert "not found" in errors["get"]
+    assert errors["unknown"] == "function is not found"
