@@ -30,6 +30,8 @@ DEBIAN_PACKAGES = (
     "busybox-static",
     "bzip2",
     "ca-certificates",
+    "chromium",
+    "chromium-driver",
     "cpio",
     "dnsmasq-base",
     "dosfstools",
