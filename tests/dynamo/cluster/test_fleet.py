@@ -177,6 +177,26 @@ def test_servers_outlive_the_master_database_and_go_on_when_it_is_back(
     assert "DuringCut" not in sites
 
 
+def test_b7_b9_a_server_waits_for_the_database_and_catches_up_from_the_log(
+    fleet: Fleet, mariadb: MariaDB
+) -> None:
+    late = fleet.servers[2]
+    late.stop()
+    fleet.write(0, "WhileAway")
+    log = late.folder / "log" / "server.log"
+    known = len(log.read_text())
+    mariadb.kill()
+    late.start(wait=False)
+    wait_for(
+        lambda: "waiting for the master database since" in log.read_text()[known:], "A message about waiting"
+    )
+    mariadb.start()
+    wait_for(late.is_up, "Start of the server that waited")
+    fleet.wait_until_equal(0, 1, 2)
+    assert "Applied batch" in log.read_text()[known:]
+    assert "Cloning" not in log.read_text()[known:]
+
+
 @pytest.mark.timeout(120 + 20 * WRITERS)
 def test_b8_random_writers_with_kills_leave_all_stores_equal(fleet: Fleet) -> None:
     dice = random.Random(8)
