@@ -52,7 +52,7 @@ bench: setup ## measure, with ratios to a floor or a peer
 
 bench-dynamo: ## load, memory and speed of the fleet's inventory
 	@$(PYTHON) devgrid/bootstrap.py --without-image $(LENIENT)
-	@$(BIN)/python -m tests.bench dynamo
+	@$(BIN)/python -m tests.bench dynamo dynamo_fleet
 
 lock: ## resolve requirements.lock anew (needs uv)
 	uv pip compile --python $(PYTHON) --extra dev --universal --python-version 3.11.2 \
