@@ -14,7 +14,7 @@ from selenium import webdriver
 from selenium.webdriver.common.by import By
 
 from tests.dynamo.applications.test_detox import FILL
-from tests.dynamo.single_server import SingleServer
+from tests.dynamo.single_server import SingleServer, wait_for
 
 BROWSER = shutil.which("chromium")
 DRIVER = shutil.which("chromedriver")
@@ -98,6 +98,8 @@ def test_applications_are_shown_with_their_status(browser: webdriver.Chrome, ser
 
 
 def test_servers_are_shown_with_the_primary(browser: webdriver.Chrome, server: SingleServer) -> None:
-    (row,) = _rows(browser, server, "/web/servers")
-    assert row[:3] == ["single", "primary", "online"]
-    assert row[5] == "0"
+    def settled() -> bool:
+        (row,) = _rows(browser, server, "/web/servers")
+        return [*row[:3], row[5]] == ["single", "primary", "online", "0"]
+
+    wait_for(settled, "A primary that is not behind")

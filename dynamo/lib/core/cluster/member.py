@@ -45,6 +45,7 @@ class Member:
         self._store = store
         self._status = ServerStatus.INITIAL
         self._applied = 0
+        self._told = 0
         self._writing: Held | None = None
         self._primary: Held | None = None
 
@@ -90,6 +91,8 @@ class Member:
                     self._keep_rights()
                     self._beat(self._status)
                     beaten = time.monotonic()
+                elif self._told != self._applied:
+                    self._beat(self._status)
                 if self._log.last() > self._applied:
                     async with self.image:
                         self.catch_up()
@@ -211,6 +214,7 @@ class Member:
             {} if store is None else store.config,
             self._applied,
         )
+        self._told = self._applied
 
     def _keep_rights(self) -> None:
         if self._writing is not None and not self._leases.renew(self._writing):
