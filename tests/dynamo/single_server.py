@@ -103,22 +103,23 @@ class SingleServer:
 
     def run(self, tool: str, *arguments: str) -> subprocess.CompletedProcess[str]:
         """One of the commands for those who run a server."""
-        return self._python(f"dynamo.tools.{tool}", [*arguments, "--config", str(self.config)])
+        return self.command(f"dynamo.tools.{tool}", [*arguments, "--config", str(self.config)])
 
     def dynamo(
         self, *arguments: str, user: str = "admin", stdin: str | None = None
     ) -> subprocess.CompletedProcess[str]:
         """The command `dynamo` of a user."""
-        return self._python("dynamo.client.dynamo", [*self.client_options(user), *arguments], stdin)
+        return self.command("dynamo.client.dynamo", [*self.client_options(user), *arguments], stdin)
 
     def client_options(self, user: str = "admin") -> list[str]:
         """Options of `dynamo` that lead to this server."""
         return ["-s", f"localhost:{self.port}", "-c", str(self.certificates[user]), "--ca", str(self.ca)]
 
     @staticmethod
-    def _python(
+    def command(
         module: str, arguments: list[str], stdin: str | None = None
     ) -> subprocess.CompletedProcess[str]:
+        """A command of the package in a process of its own."""
         return subprocess.run(
             [sys.executable, "-c", f"from {module} import main; main()", *arguments],
             capture_output=True,

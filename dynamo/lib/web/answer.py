@@ -14,6 +14,7 @@ from typing import Any
 from dynamo.core.objectrepository import ObjectRepository
 from dynamo.dataformat import Configuration, DynamoError
 from dynamo.web.exceptions import WebError
+from dynamo.web.fleet_now import FleetNow
 from dynamo.web.loader import Loader
 from dynamo.web.request import Caller, Unreadable, read_parameters
 
@@ -76,6 +77,7 @@ def respond(
     inventory: ObjectRepository,
     authorizer: Any = None,
     take_write_slot: Callable[[], bool] = lambda: True,
+    now: FleetNow | None = None,
 ) -> Answer:
     """Find the module of a request and run it."""
     found = loader.find(
@@ -100,6 +102,8 @@ def respond(
             )
         if module.require_authorizer:
             module.authorizer = authorizer
+        if module.require_appmanager:
+            module.appmanager = now or FleetNow()
         module.input_data = parameters.input_data
         data = module.run(request.caller, parameters.values, inventory)
         headers = [(str(name), str(value)) for name, value in module.additional_headers]

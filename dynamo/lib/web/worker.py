@@ -21,6 +21,7 @@ from dynamo.core.components.persistency import InventoryStore
 from dynamo.core.dynamoinventory import DynamoInventory
 from dynamo.dataformat import Configuration, DynamoError
 from dynamo.web.answer import Answer, WebRequest, envelope, respond
+from dynamo.web.fleet_now import FleetNow
 from dynamo.web.loader import Loader
 
 LOG = logging.getLogger(__name__)
@@ -54,6 +55,9 @@ async def answer_in_child(
                 if store is not None:
                     store.release()
                 authorizer = Authorizer(scheduler.users)
+                now = FleetNow(
+                    [app.public() for app in scheduler.queue.newest()], scheduler.member.servers_now()
+                )
                 pid = os.fork()
                 if pid == 0:
                     _run_child(
@@ -63,6 +67,7 @@ async def answer_in_child(
                         scheduler.inventory,
                         store,
                         authorizer,
+                        now,
                         theirs,
                         scratch,
                         scheduler.console_user,
@@ -132,6 +137,7 @@ def _run_child(
     inventory: DynamoInventory,
     store: InventoryStore | None,
     authorizer: Authorizer,
+    now: FleetNow,
     channel: socket.socket,
     scratch: Path,
     user: str | None,
@@ -147,7 +153,7 @@ def _run_child(
             channel.sendall(_SLOT)
             return channel.recv(1) == _YES
 
-        answer = respond(request, loader, config, proxy, authorizer, take_write_slot)
+        answer = respond(request, loader, config, proxy, authorizer, take_write_slot, now)
         body = json.dumps(
             {
                 "status": answer.status,

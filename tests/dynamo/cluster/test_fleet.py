@@ -6,6 +6,7 @@ import json
 import os
 import random
 import signal
+import sqlite3
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -175,6 +176,51 @@ def test_servers_outlive_the_master_database_and_go_on_when_it_is_back(
     sites = set(fleet.servers[0].inventory().sites)
     assert {"BeforeCut", "AfterCut0", "AfterCut1", "AfterCut2"} <= sites
     assert "DuringCut" not in sites
+
+
+def test_b7_b9_a_server_waits_for_the_database_and_catches_up_from_the_log(
+    fleet: Fleet, mariadb: MariaDB
+) -> None:
+    late = fleet.servers[2]
+    late.stop()
+    fleet.write(0, "WhileAway")
+    log = late.folder / "log" / "server.log"
+    known = len(log.read_text())
+    mariadb.kill()
+    late.start(wait=False)
+    wait_for(
+        lambda: "waiting for the master database since" in log.read_text()[known:], "A message about waiting"
+    )
+    mariadb.start()
+    wait_for(late.is_up, "Start of the server that waited")
+    fleet.wait_until_equal(0, 1, 2)
+    assert "Applied batch" in log.read_text()[known:]
+    assert "Cloning" not in log.read_text()[known:]
+
+
+def test_a_server_whose_store_was_changed_by_hand_becomes_a_clone_again(fleet: Fleet) -> None:
+    fleet.write(0, "Shared")
+    fleet.wait_until_equal(0, 1, 2)
+    damaged = fleet.servers[2]
+    damaged.stop()
+    with sqlite3.connect(damaged.folder / "store.db") as database:
+        database.execute("DELETE FROM sites WHERE name = 'Shared'")
+    damaged.start()
+    quota = fleet.servers[0].script(
+        "from dynamo.core.executable import inventory\nfrom dynamo.dataformat import SitePartition\n"
+        "inventory.update(SitePartition('Shared', 'Owned', 5))\n",
+        "quota.py",
+    )
+    fleet.servers[0].run("exec_auth", "-x", quota, "-t", "quota")
+
+    def accepted() -> bool:
+        # The damaged server may take the job: its program does not find the site, and fails.
+        return fleet.servers[0].dynamo("-W", "-t", "quota", quota).returncode == 0
+
+    wait_for(accepted, "A change of the site that one server has lost")
+    wait_for(lambda: fleet.rows(2)["dyn2"]["status"] == "online", "Return of the damaged server")
+    fleet.wait_until_equal(0, 1, 2)
+    assert "This server is out of sync" in (damaged.folder / "log" / "server.log").read_text()
 
 
 @pytest.mark.timeout(120 + 20 * WRITERS)

@@ -13,7 +13,7 @@ from dynamo.core.dynamoinventory import DynamoInventory
 from dynamo.core.master.applications import ApplicationQueue
 from dynamo.core.master.changelog import ChangeLog, Commands
 from dynamo.core.master.lease import PRIMARY, WRITE, Held, Leases
-from dynamo.core.master.servers import SILENT_S, Servers, ServerStatus
+from dynamo.core.master.servers import SILENT_S, ServerRow, Servers, ServerStatus
 from dynamo.core.serverconfig import Component
 from dynamo.dataformat import DynamoError, OperationalError
 
@@ -21,6 +21,8 @@ LOG = logging.getLogger(__name__)
 
 FOLLOW_S = 0.2
 """How often the log is looked at, in seconds."""
+RETRY_S = 1.0
+"""How long to wait after something that did not work, in seconds."""
 BEAT_S = 2.0
 """How often a server says that it lives, and renews its rights, in seconds."""
 
@@ -43,6 +45,7 @@ class Member:
         self._store = store
         self._status = ServerStatus.INITIAL
         self._applied = 0
+        self._told = 0
         self._writing: Held | None = None
         self._primary: Held | None = None
 
@@ -58,16 +61,10 @@ class Member:
         self._beat(ServerStatus.STARTING)
         version = self.inventory.store_version()
         first = self._log.first()
-        others = [
-            row
-            for row in self._servers.listed()
-            if row.name != self.name and row.status is ServerStatus.ONLINE and row.silent <= SILENT_S
-        ]
+        source = self._best_source()
         misses_some = version.sequence + 1 < first or version.sequence > self._log.last()
-        if others and (misses_some or version.sequence == 0):
-            source = max(others, key=lambda row: row.sequence)
-            LOG.info("Cloning the store of %s", source.name)
-            self.inventory.clone_store(source.store_module, source.store_config)
+        if source is not None and (misses_some or version.sequence == 0):
+            self._clone(source)
         self.inventory.load()
         # A store that is ahead of the log belonged to another one; its numbers mean nothing here.
         self._applied = min(self.inventory.store_version().sequence, self._log.last())
@@ -94,13 +91,50 @@ class Member:
                     self._keep_rights()
                     self._beat(self._status)
                     beaten = time.monotonic()
+                elif self._told != self._applied:
+                    self._beat(self._status)
                 if self._log.last() > self._applied:
                     async with self.image:
                         self.catch_up()
             except OperationalError as error:
                 LOG.warning("The master database does not answer: %s", error)
-                await asyncio.sleep(1.0)
+                await asyncio.sleep(RETRY_S)
+            except DynamoError as error:
+                LOG.error("This server is out of sync: %s", error)
+                await self._become_a_clone()
             await asyncio.sleep(FOLLOW_S)
+
+    async def _become_a_clone(self) -> None:
+        """Replace an image that the log does not fit by that of another server, as soon as there is one."""
+        async with self.image:
+            source = self._best_source()
+            if source is None:
+                LOG.error("There is no server to clone from; nobody writes here until there is one")
+                await asyncio.sleep(RETRY_S)
+                return
+            try:
+                self._clone(source)
+                self.inventory.load()
+                self._applied = self.inventory.store_version().sequence
+                self.catch_up()
+                self._beat(ServerStatus.ONLINE)
+            except DynamoError as error:
+                LOG.error("Cloning the store of %s failed: %s", source.name, error)
+                await asyncio.sleep(RETRY_S)
+            finally:
+                freeze_image()
+
+    def _best_source(self) -> ServerRow | None:
+        others = [
+            row
+            for row in self._servers.listed()
+            if row.name != self.name and row.status is ServerStatus.ONLINE and row.silent <= SILENT_S
+        ]
+        return max(others, key=lambda row: row.sequence, default=None)
+
+    def _clone(self, source: ServerRow) -> None:
+        LOG.info("Cloning the store of %s", source.name)
+        self.inventory.clone_store(source.store_module, source.store_config)
 
     def catch_up(self) -> None:
         """Apply what others have added to the log.  The caller holds `image`.
@@ -180,6 +214,7 @@ class Member:
             {} if store is None else store.config,
             self._applied,
         )
+        self._told = self._applied
 
     def _keep_rights(self) -> None:
         if self._writing is not None and not self._leases.renew(self._writing):

@@ -10,25 +10,12 @@ from dynamo.dataformat import Configuration
 from dynamo.web.exceptions import IllFormedRequest
 from dynamo.web.modules._base import WebModule
 from dynamo.web.modules._html import HTMLMixin
+from dynamo.web.modules._table import bar, table
 from dynamo.web.modules.inventory._sites import site_usage
 from dynamo.web.modules.inventory._stats import Replication, Size, Usage
 from dynamo.web.request import Caller
 
 _STATISTICS = {"size": Size, "replication": Replication, "usage": Usage}
-
-
-def _bar(part: float, whole: float) -> str:
-    share = min(1.0, part / whole) if whole > 0 else 0.0
-    kind = ' class="full"' if share > 0.9 else ""
-    return f'<div class="bar"><span{kind} style="width:{share * 100:.1f}%"></span></div>'
-
-
-def _table(heads: list[str], rows: list[list[str]]) -> str:
-    if not rows:
-        return '<p class="none">Nothing fits.</p>'
-    head = "".join(f"<th>{html.escape(text)}</th>" for text in heads)
-    body = "".join("<tr>" + "".join(f"<td>{cell}</td>" for cell in row) + "</tr>\n" for row in rows)
-    return f"<table><thead><tr>{head}</tr></thead><tbody>\n{body}</tbody></table>"
 
 
 class SitesPage(WebModule, HTMLMixin):
@@ -49,12 +36,12 @@ class SitesPage(WebModule, HTMLMixin):
                     str(found["status"]),
                     str(len(site.dataset_replicas())),
                     f"{found['total_usage']:.2f} of {found['total_quota']:.2f} TB",
-                    _bar(found["total_usage"], found["total_quota"]),
+                    bar(found["total_usage"], found["total_quota"]),
                 ]
             )
-        table = _table(["Site", "Storage", "Status", "Datasets", "Used", ""], rows)
+        found_sites = table(["Site", "Storage", "Status", "Datasets", "Used", ""], rows)
         self.body_html = "{TABLE}\n"
-        return self.form_html({"TABLE": table})
+        return self.form_html({"TABLE": found_sites})
 
 
 class StatsPage(WebModule, HTMLMixin):
@@ -79,7 +66,7 @@ class StatsPage(WebModule, HTMLMixin):
             rows = [
                 [html.escape(str(row["key"])), f"{row['mean']:.2f}", f"{row['rms']:.2f}"] for row in content
             ]
-            return _table(["", "Mean replicas", "Spread"], rows)
+            return table(["", "Mean replicas", "Spread"], rows)
         if name == "usage":
             content = [
                 {"key": f"{row['site']}: {part['key']}", "size": part["size"]}
@@ -88,7 +75,7 @@ class StatsPage(WebModule, HTMLMixin):
             ]
         largest = max((row["size"] for row in content), default=0.0)
         rows = [
-            [html.escape(str(row["key"])), f"{row['size']:.3f} TB", _bar(row["size"], largest / 0.9)]
+            [html.escape(str(row["key"])), f"{row['size']:.3f} TB", bar(row["size"], largest / 0.9)]
             for row in content
         ]
-        return _table(["", "Size", ""], rows)
+        return table(["", "Size", ""], rows)
