@@ -128,7 +128,7 @@ async def test_a_failed_removal_is_retried_and_visible(tmp_path: Path) -> None:
         await node.until(lambda: node.states(key).get("vm1") == "error")
         assert node.message(key, "vm1") == "guest does not stop"
         # The disk of a machine that still runs is not taken away under it.
-        assert node.message(key, "disk1") == "removal waits: still used by 'vm1'"
+        await node.until(lambda: node.message(key, "disk1") == "removal waits: still used by 'vm1'")
         assert ("deprovision", "disk1") not in node.scripts[WorkloadType.ZMOUNT].calls
         machines.fail.clear()
         await node.until(lambda: node.journal.ledger.get(key) is None)
