@@ -6,6 +6,9 @@ import asyncio
 import datetime
 import ipaddress
 import ssl
+import subprocess
+import sys
+import time
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -147,3 +150,27 @@ def test_the_report_on_the_nodes_own_screen(tmp_path: Path) -> None:
     assert [one.subject for one in late] == ["daemon", "bus"]
     (tmp_path / REPORT).write_text("{")
     assert not read_report(tmp_path, NOW)[0].ok
+
+
+def test_the_command_on_the_node(tmp_path: Path) -> None:
+    """It needs neither bus nor daemon."""
+    file = tmp_path / "zosd.toml"
+    file.write_text(f'[node]\nnull = true\n[paths]\nstate = "{tmp_path}/state"\nrun = "{tmp_path}"\n')
+
+    def doctor() -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [sys.executable, "-m", "zosd.cli", "doctor", "--config", str(file)],
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=False,
+        )
+
+    down = doctor()
+    assert down.returncode == 1
+    assert down.stdout.startswith("BAD  daemon: there is no report: zosd does not run\n     start zosd")
+    (tmp_path / REPORT).write_text(
+        f'{{"time": {time.time()}, "findings": [{{"subject": "bus", "ok": true, "text": "answers"}}]}}'
+    )
+    up = doctor()
+    assert (up.returncode, up.stdout) == (0, "ok   bus: answers\n")

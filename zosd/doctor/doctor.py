@@ -55,6 +55,7 @@ class Doctor:
         self._registration = registration
         self._chain = chain
         self._bus = bus
+        self._looking = asyncio.Lock()
         self._since: dict[str, float] = {}
         self._last: tuple[Finding, ...] = ()
         self.bus_seconds: float | None = None
@@ -67,6 +68,10 @@ class Doctor:
 
     async def look(self) -> tuple[Finding, ...]:
         """Examine everything now, side by side; what is newly wrong is logged once."""
+        async with self._looking:
+            return await self._look()
+
+    async def _look(self) -> tuple[Finding, ...]:
         groups = await asyncio.gather(
             self._look_at_chain(), self._look_at_relays(), self._look_at_bus(), self._look_at_disks()
         )

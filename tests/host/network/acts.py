@@ -96,6 +96,18 @@ async def ensure(**config: Any) -> None:
     await state.node.ensure()
 
 
+async def set_public_nic(name: str | None) -> None:
+    await state.node.set_public_nic(name)
+
+
+async def nics() -> dict[str, Any]:
+    return dict(await state.node.nics())
+
+
+async def traffic() -> dict[str, int]:
+    return {str(id): count for id, count in (await state.ip.traffic(state.context)).items()}
+
+
 async def refresh() -> None:
     await state.node.refresh()
 

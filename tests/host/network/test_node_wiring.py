@@ -64,6 +64,32 @@ def test_a_second_nic_becomes_the_public_uplink_and_back(node: Node) -> None:
     assert "master" not in node.sh("ip -o link show dev eth1")
 
 
+def test_the_farmer_chooses_the_public_nic_while_the_node_runs(node: Node) -> None:
+    node.agent.call("ensure", yggdrasil={"multicast": False})
+    found = node.agent.call("nics")
+    # In a container a NIC is one end of a veth, so only those that are named count.
+    assert {"zos", "eth0"} <= found.keys()
+    assert not {"lo", "br-pub", "br-ndmz"} & found.keys()
+    addresses, mac = found["zos"]
+    assert all("/" in address for address in addresses)
+    assert mac.count(":") == 5
+    node.agent.call("set_public_nic", name="eth1")
+    node.agent.call("set_public_nic", name="eth1")
+    assert "master br-pub" in node.sh("ip -o link show dev eth1")
+    assert "eth1" in node.agent.call("nics")
+    for name, words in (
+        ("eth9", "Link not found"),
+        ("eth0", "device is 'eth0' already used"),
+        ("br-ndmz", "invalid exit bridge must be a physical nic or the default bridge"),
+    ):
+        with pytest.raises(Refused, match=words):
+            node.agent.call("set_public_nic", name=name)
+    assert "master br-pub" in node.sh("ip -o link show dev eth1")
+    node.agent.call("set_public_nic", name=None)
+    assert "master br-pub" in node.sh("ip -o link show dev p-tozos")
+    assert "master" not in node.sh("ip -o link show dev eth1")
+
+
 def test_a_public_config_moves_tunnels_and_overlay_and_goes_without_a_reboot(lab: Lab, node: Node) -> None:
     part, peer = Part(2, 7001, ""), Part(3, 7002, "185.206.122.99")
     data = part.data(peer)

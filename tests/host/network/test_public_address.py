@@ -81,8 +81,10 @@ def test_a_machine_with_a_public_address_is_reached_from_outside(lab: Lab, node:
         node.agent.call("attach_public", guest="26-1000-vm2", ip="26-1000-pubip")
     guest = node.guest(nic, "guest")
     try:
+        before = node.agent.call("traffic")["26-1000-pubip"]
         assert guest.pings("198.18.0.1")
         assert guest.pings("2001:db8:1::1")
+        assert node.agent.call("traffic")["26-1000-pubip"] > before
         assert lab.succeeds("ping", "-c1", "-W3", "-I", "198.18.0.1", FIRST)
         assert lab.succeeds("ping", "-c1", "-W3", "-I", "2001:db8:1::1", made["ip6"].split("/")[0])
         for closed in (GATEWAY, "10.99.0.41", "10.99.0.141"):
