@@ -45,9 +45,9 @@ class Leadership:
         mine = self._held.get(key)
         if mine is not None and self.valid(mine):
             return mine
-        seen = self._others.get(key)
-        if seen is not None and clock() < min(seen[1], seen[0].expires):
-            return seen[0]
+        seen = self._seen(key)
+        if seen is not None:
+            return seen
         wait = self._left.pop(key, 0.0) - clock()
         if wait > 0:
             await asyncio.sleep(wait)
@@ -55,6 +55,10 @@ class Leadership:
             mine = self._held.get(key)
             if mine is not None and self.valid(mine):
                 return mine
+            # Somebody else may have asked for all who waited.
+            seen = self._seen(key)
+            if seen is not None:
+                return seen
             lease = await self.store.acquire(key, self.holder, self.ttl, self.floor)
             if lease.holder == self.holder:
                 renewed = await self.store.renew(lease, self.ttl)
@@ -66,6 +70,11 @@ class Leadership:
                 if len(self._others) > MAX_REMEMBERED:
                     self._others.pop(next(iter(self._others)))
         return lease
+
+    def _seen(self, key: str) -> Lease | None:
+        """Another's lease that was looked at just now."""
+        lease, until = self._others.get(key, (None, 0.0))
+        return lease if lease is not None and clock() < min(until, lease.expires) else None
 
     def is_mine(self, lease: Lease) -> bool:
         """Whether this process holds it."""

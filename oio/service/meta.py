@@ -75,14 +75,16 @@ class MetaService(BaseVerbs, DirectoryVerbs):
         await self._leases.close()
 
     async def _attend(self) -> None:
-        """Again and again bring up the peers of own bases that are behind, until the service stops."""
+        """Again and again bring up peers that are behind and go back into elections, until the service stops."""
         while True:
             await asyncio.sleep(self._ttl / 2)
             for base in list(self._bases.values()):
                 try:
                     await base.bring_up_lagging()
+                    if base.election.state in (State.NONE, State.FAILED):
+                        await base.take_part()
                 except ServiceError as error:
-                    log.warning("%s: peers are not brought up: %s", base.name.name, error)
+                    log.debug("%s: %s", base.name.name, error)
 
     @property
     def sweep(self) -> Sweep:
