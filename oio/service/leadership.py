@@ -105,6 +105,16 @@ class Leadership:
             self._left.pop(next(iter(self._left)))
         await self.store.release(lease)
 
+    async def leave_all(self) -> None:
+        """Give up every lease, at the end; those that cannot be given up expire."""
+        held, self._held = self._held, {}
+        for lease in held.values():
+            try:
+                await self.store.release(lease)
+            except LeaseError as error:
+                log.warning("lease %s is left to expire: %s", lease.key, error)
+                return
+
     async def run(self) -> None:
         """Renew all leases three times in their time, until cancelled; the pause is jittered against storms."""
         while True:

@@ -35,10 +35,16 @@ MAX_BASES = 65536
 
 
 class MetaService(BaseVerbs, DirectoryVerbs):
-    """One service over one volume. `ttl` is the time of its leases in seconds."""
+    """One service over one volume. `ttl` is the time of its leases in seconds, `secret` that of the namespace."""
 
     def __init__(
-        self, service_type: str, namespace: str, volume: Path, leases: LeaseStore, ttl: float = DEFAULT_TTL
+        self,
+        service_type: str,
+        namespace: str,
+        volume: Path,
+        leases: LeaseStore,
+        ttl: float = DEFAULT_TTL,
+        secret: str = "",
     ) -> None:
         self.type = service_type
         self.namespace = namespace
@@ -49,8 +55,9 @@ class MetaService(BaseVerbs, DirectoryVerbs):
         self._bases: dict[BaseName, ReplicatedBase] = {}
         self._node: Node | None = None
         self._server = RpcServer(
-            {name[5:]: getattr(self, name) for name in dir(type(self)) if name[:5] == "verb_"}
+            {name[5:]: getattr(self, name) for name in dir(type(self)) if name[:5] == "verb_"}, secret=secret
         )
+        self._secret = secret
 
     async def start(self, host: str, port: int) -> str:
         """Listen and take part; the address. OSError when the port is taken or the volume cannot be made."""
@@ -59,7 +66,11 @@ class MetaService(BaseVerbs, DirectoryVerbs):
         address = self._server.address
         leadership = Leadership(self._leases, f"{address}#{uuid.uuid4().hex}", self._ttl)
         self._node = Node(
-            address, self.namespace, Repository(self.volume, self.namespace), leadership, RpcClient(host)
+            address,
+            self.namespace,
+            Repository(self.volume, self.namespace),
+            leadership,
+            RpcClient(host, self._secret),
         )
         self._node.spawn(leadership.run())
         self._node.spawn(self._attend())
@@ -67,10 +78,11 @@ class MetaService(BaseVerbs, DirectoryVerbs):
         return address
 
     async def stop(self) -> None:
-        """Stop serving; leases expire by themselves."""
+        """Stop serving and give up all leases, so that others need not wait for their end."""
         await self._server.stop()
         if self._node is not None:
             await self._node.stop()
+            await self._node.leadership.leave_all()
             await self._node.rpc.close()
         await self._leases.close()
 

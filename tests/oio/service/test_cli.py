@@ -14,6 +14,9 @@ import urllib3
 
 from oio.service import supervisor
 from oio.service.deployment import Deployment
+from oio.service.rdir.server import Rdir
+from oio.service.rpc import RpcClient
+from oio.service.status import ServiceError
 
 Run = Callable[..., "subprocess.CompletedProcess[str]"]
 
@@ -78,3 +81,27 @@ def test_what_cannot_be_is_refused_by_name(
     assert done.returncode == 1
     assert named in done.stderr
     assert "Traceback" not in done.stderr
+
+
+async def test_who_does_not_know_the_secret_cannot_speak_as_a_peer(tmp_path: Path) -> None:
+    deployment = Deployment(tmp_path / "directory")
+    deployment.save()
+    assert (deployment.root / "secret").stat().st_mode & 0o077 == 0
+    known = deployment.secret()
+    deployment.save()
+    assert deployment.secret() == known
+    service = Rdir(tmp_path / "rdir", known)
+    address = await service.start("127.0.0.1", 0)
+    clients = [RpcClient(secret=secret) for secret in (known, "", "wrong")]
+    try:
+        for client in clients:
+            assert await client.call(address, "ping", {}) == "OK"
+        assert (await clients[0].call(address, "info", {}))["type"] == "rdir"
+        for client in clients[1:]:
+            with pytest.raises(ServiceError, match="secret") as refused:
+                await client.call(address, "info", {})
+            assert known not in str(refused.value)
+    finally:
+        for client in clients:
+            await client.close()
+        await service.stop()
