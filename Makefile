@@ -8,7 +8,7 @@ export PYTHON
 ROOMS  := gridtypes tfchain rmb provisioners zosd client devgrid images oio dynamo
 LENIENT := $(if $(filter 0,$(shell id -u)),,--lenient)
 
-.PHONY: help setup demo test test-interop test-oio-fuzz lint format proto bench bench-dynamo lock $(addprefix test-,$(ROOMS) host grid)
+.PHONY: help setup demo test test-interop lint format proto bench bench-dynamo lock $(addprefix test-,$(ROOMS) host grid)
 
 help: ## show this list
 	@grep -hE '^[a-z%-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 16
@@ -30,10 +30,6 @@ $(addprefix test-,$(ROOMS) host grid): test-%: ## run the tests of one room
 test-interop: ## unmodified clients of others (Go, JavaScript, Rust) against our chain; needs their tool-chains
 	@$(PYTHON) devgrid/bootstrap.py --without-image $(LENIENT)
 	@$(PYTEST) tests/interop
-
-test-oio-fuzz: ## 10,000 malformed bodies on every route of the directory's proxy
-	@$(PYTHON) devgrid/bootstrap.py --without-image $(LENIENT)
-	@OIO_MALFORMED=10000 $(PYTEST) tests/oio/service/test_malformed.py
 
 lint: ## ruff, mypy --strict, import-linter
 	@$(PYTHON) devgrid/bootstrap.py --without-image $(LENIENT)
@@ -61,3 +57,8 @@ bench-dynamo: ## load, memory and speed of the fleet's inventory
 lock: ## resolve requirements.lock anew (needs uv)
 	uv pip compile --python $(PYTHON) --extra dev --universal --python-version 3.11.2 \
 		--generate-hashes --no-emit-index-url --no-header --quiet --upgrade pyproject.toml --output-file requirements.lock
+
+.PHONY: test-oio-fuzz
+test-oio-fuzz: ## 10,000 malformed bodies on every route of the directory's proxy
+	@$(PYTHON) devgrid/bootstrap.py --without-image $(LENIENT)
+	@OIO_MALFORMED=10000 $(PYTEST) tests/oio/service/test_malformed.py
