@@ -8,7 +8,7 @@ export PYTHON
 ROOMS  := gridtypes tfchain rmb provisioners zosd client devgrid images oio dynamo
 LENIENT := $(if $(filter 0,$(shell id -u)),,--lenient)
 
-.PHONY: help setup demo test test-interop lint format proto bench bench-dynamo lock $(addprefix test-,$(ROOMS) host grid)
+.PHONY: help setup demo image test test-interop test-faults test-oio-fuzz fuzz lint format proto bench lock $(addprefix test-,$(ROOMS) host grid)
 
 help: ## show this list
 	@grep -hE '^[a-z%-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 16
@@ -21,15 +21,30 @@ demo: setup ## a grid of two nodes, a deployment over both, VMs that answer
 
 test: ## set up and run all tests
 	@$(PYTHON) devgrid/bootstrap.py $(LENIENT)
-	@$(PYTEST) -m "not toolchain and not long" tests
+	@$(PYTEST) -m "not toolchain and not boots and not long" tests
 
 $(addprefix test-,$(ROOMS) host grid): test-%: ## run the tests of one room
 	@$(PYTHON) devgrid/bootstrap.py $(LENIENT)
 	@$(PYTEST) tests/$*
 
-test-interop: ## unmodified clients of others (Go, JavaScript, Rust) against our chain; needs their tool-chains
+test-interop: ## unmodified clients of others (Go, JavaScript, Rust) against our chain, relay and nodes; needs their tool-chains
 	@$(PYTHON) devgrid/bootstrap.py --without-image $(LENIENT)
-	@$(PYTEST) tests/interop
+	@$(PYTEST) tests/interop tests/grid/interop
+
+test-faults: ## kill the daemon at every point that it passes, one after the other; the count is printed
+	@$(PYTHON) devgrid/bootstrap.py $(LENIENT)
+	@FAULTS=all $(PYTEST) tests/faults
+
+fuzz: ## search by coverage for bytes that break what reads those of strangers (a minute for each)
+	@$(PYTHON) devgrid/bootstrap.py --without-image $(LENIENT)
+	@$(BIN)/python -m tests.fuzz
+
+test-oio-fuzz: ## 10,000 malformed bodies on every route of the directory's proxy
+	@$(PYTHON) devgrid/bootstrap.py --without-image $(LENIENT)
+	@OIO_MALFORMED=10000 $(PYTEST) tests/oio/service/test_malformed.py
+
+image: setup ## the boot image of a node: kernel, initrd, UEFI disk, ISO, manifest
+	@$(BIN)/python -m images.node
 
 lint: ## ruff, mypy --strict, import-linter
 	@$(PYTHON) devgrid/bootstrap.py --without-image $(LENIENT)
@@ -50,15 +65,10 @@ proto: ## generate the code of the bus's envelope anew
 bench: setup ## measure, with ratios to a floor or a peer
 	@$(BIN)/python -m tests.bench
 
-bench-dynamo: ## load, memory and speed of the fleet's inventory
+bench-%: ## measure one part: bench-rmb, bench-chain, bench-dynamo, …
 	@$(PYTHON) devgrid/bootstrap.py --without-image $(LENIENT)
-	@$(BIN)/python -m tests.bench dynamo
+	@$(BIN)/python -m tests.bench $*
 
 lock: ## resolve requirements.lock anew (needs uv)
 	uv pip compile --python $(PYTHON) --extra dev --universal --python-version 3.11.2 \
 		--generate-hashes --no-emit-index-url --no-header --quiet --upgrade pyproject.toml --output-file requirements.lock
-
-.PHONY: test-oio-fuzz
-test-oio-fuzz: ## 10,000 malformed bodies on every route of the directory's proxy
-	@$(PYTHON) devgrid/bootstrap.py --without-image $(LENIENT)
-	@OIO_MALFORMED=10000 $(PYTEST) tests/oio/service/test_malformed.py

@@ -6,7 +6,7 @@ import ipaddress
 from collections.abc import Mapping
 from urllib.parse import urlsplit
 
-from client.node_client import Counters
+from client.node_answers import Counters
 from gridtypes import GIB, Deployment, WorkloadType
 from gridtypes.workloads import ZMachine
 

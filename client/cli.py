@@ -2,29 +2,34 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 import sys
 from collections.abc import Awaitable, Callable
 from importlib.metadata import entry_points
 from pathlib import Path
-from typing import Annotated, Any, TypeVar
+from typing import Annotated, TypeVar
 
 import typer
 
-from client import chain_cli, deployment_file, profile, view
-from client.errors import CheckFailed, ClientError
+from client import (
+    chain_cli,
+    deployment_file,
+    deployment_schema,
+    json_view,
+    node_cli,
+    preview_view,
+    view,
+    wireguard_access,
+)
+from client.errors import ClientError
 from client.events import Event
 from client.grid_client import GridClient
 from client.machine_console import attach
-from client.namespace import enter
-from client.placed import NodeSummary, Placed
+from client.options import JsonOption, ProfileOption
+from client.placed import Placed
+from client.running import on_grid
 from client.terminal import fail, one_line, print_json
 from gridtypes import Workload
-from rmb import connect
-from rmb.errors import RmbError
-from tfchain import Chain, ChainError, ChainUnavailable
-from tfchain.keys import Identity
 
 T = TypeVar("T")
 
@@ -34,22 +39,22 @@ app = typer.Typer(
     add_completion=True,
 )
 app.add_typer(chain_cli.app, name="chain")
+app.add_typer(node_cli.app, name="node")
 
-ProfileOption = Annotated[
-    str | None, typer.Option("--profile", "-p", help="Which grid; default ZOS_PROFILE, else `dev`.")
-]
-JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON and nothing else on standard output.")]
 FileArgument = Annotated[Path, typer.Argument(help="Deployment file, YAML or JSON.", exists=False)]
 NameArgument = Annotated[str, typer.Argument(help="Name of the deployment, or number of a contract.")]
+AnyNodeOption = Annotated[
+    bool, typer.Option("--any-node", help="Whatever nodes FILE names: take those that have room.")
+]
 TimeoutOption = Annotated[float, typer.Option("--timeout", help="Seconds to wait for all results.")]
 
 
 @app.command()
 def nodes(profile_name: ProfileOption = None, as_json: JsonOption = False) -> None:
     """List the nodes of the grid, and which of them answer."""
-    found = _run(profile_name, lambda grid: grid.nodes())
+    found = on_grid(profile_name, lambda grid: grid.nodes())
     if as_json:
-        print_json([_node_json(each) for each in found])
+        print_json([json_view.node(each) for each in found])
     else:
         view.show_nodes(found)
 
@@ -60,11 +65,35 @@ def deploy(
     profile_name: ProfileOption = None,
     as_json: JsonOption = False,
     timeout: TimeoutOption = 600,
+    any_node: AnyNodeOption = False,
 ) -> None:
     """Check, pay for and deploy what FILE describes; undone when it fails."""
     wanted = _load(file)
+    if any_node:
+        wanted = wanted.on_any_node()
     found = _follow(profile_name, as_json, lambda grid, report: grid.deploy(wanted, report, timeout=timeout))
     _show(found, as_json, events=True)
+
+
+@app.command()
+def plan(
+    file: FileArgument,
+    profile_name: ProfileOption = None,
+    as_json: JsonOption = False,
+    any_node: AnyNodeOption = False,
+) -> None:
+    """Show what deploying or updating FILE would change and cost by the month; nothing is signed or paid."""
+    wanted = _load(file)
+    if any_node:
+        wanted = wanted.on_any_node()
+    found = on_grid(profile_name, lambda grid: grid.preview(wanted))
+    preview_view.show(found, as_json)
+
+
+@app.command()
+def schema() -> None:
+    """Print the JSON Schema of deployment files, for editors."""
+    print(deployment_schema.text(), end="")
 
 
 @app.command()
@@ -83,9 +112,9 @@ def update(
 @app.command(name="ls")
 def list_deployments(profile_name: ProfileOption = None, as_json: JsonOption = False) -> None:
     """List your deployments."""
-    found = _run(profile_name, lambda grid: grid.ls())
+    found = on_grid(profile_name, lambda grid: grid.ls())
     if as_json:
-        print_json([_placed_json(each) for each in found])
+        print_json([json_view.placed(each) for each in found])
     else:
         view.show_placed(found, workloads=False)
 
@@ -93,24 +122,60 @@ def list_deployments(profile_name: ProfileOption = None, as_json: JsonOption = F
 @app.command()
 def get(name: NameArgument, profile_name: ProfileOption = None, as_json: JsonOption = False) -> None:
     """Show a deployment with the results of its workloads."""
-    _show(_run(profile_name, lambda grid: grid.find(name)), as_json, events=False)
+    _show(on_grid(profile_name, lambda grid: grid.find(name)), as_json, events=False)
 
 
 @app.command()
-def changes(name: NameArgument, profile_name: ProfileOption = None, as_json: JsonOption = False) -> None:
+def changes(
+    name: NameArgument,
+    profile_name: ProfileOption = None,
+    as_json: JsonOption = False,
+    follow: Annotated[bool, typer.Option("--follow", "-f", help="Go on until Ctrl-C.")] = False,
+) -> None:
     """Show every result that a deployment's workloads ever had, oldest first."""
-    found = _run(profile_name, lambda grid: grid.changes(name))
+
+    def show(placed: Placed, one: Workload) -> None:
+        if as_json:
+            print(json.dumps({"contract": placed.contract, **json_view.workload(one)}), flush=True)
+        else:
+            view.show_change(placed, one)
+
+    if follow:
+        on_grid(profile_name, lambda grid: grid.follow_changes(name, show))
+        return
+    found = on_grid(profile_name, lambda grid: grid.changes(name))
     if as_json:
-        print_json([{"contract": placed.contract, **_workload_json(one)} for placed, one in found])
+        print_json([{"contract": placed.contract, **json_view.workload(one)} for placed, one in found])
         return
     for placed, one in found:
         view.show_change(placed, one)
 
 
 @app.command()
+def wg(
+    name: NameArgument,
+    network: Annotated[str, typer.Argument(help="Network; may be left out when there is one.")] = "",
+    profile_name: ProfileOption = None,
+    as_json: JsonOption = False,
+    unchecked: Annotated[
+        bool, typer.Option("--unchecked", help="Do not ask the nodes' endpoints for an answer first.")
+    ] = False,
+) -> None:
+    """Print the WireGuard configuration for your own machine.  It holds a secret key."""
+    found = on_grid(
+        profile_name, lambda grid: wireguard_access.access(grid, name, network, check=not unchecked)
+    )
+    text = wireguard_access.configuration(found)
+    if as_json:
+        print_json({"configuration": text, "addresses": found.addresses, "ip_range": found.ip_range})
+    else:
+        print(text, end="")
+
+
+@app.command()
 def cancel(name: NameArgument, profile_name: ProfileOption = None, as_json: JsonOption = False) -> None:
     """Cancel a deployment's contracts; its nodes remove everything, data too."""
-    gone = _run(profile_name, lambda grid: grid.cancel(name))
+    gone = on_grid(profile_name, lambda grid: grid.cancel(name))
     if as_json:
         print_json({"cancelled": gone})
     else:
@@ -126,7 +191,7 @@ def console(
     as_json: JsonOption = False,
 ) -> None:
     """Open a machine's serial console; Ctrl-] leaves it."""
-    shown = _run(profile_name, lambda grid: attach(grid, name, machine, run))
+    shown = on_grid(profile_name, lambda grid: attach(grid, name, machine, run))
     if as_json:
         print_json({"output": shown})
     elif shown:
@@ -154,41 +219,15 @@ def add_plugins(to: typer.Typer) -> None:
 # -- running -------------------------------------------------------------------------------------------------------
 
 
-def _run(profile_name: str | None, work: Callable[[GridClient], Awaitable[T]]) -> T:
-    """Do `work` with a client of the profile's grid; what goes wrong ends the program with one line."""
-    try:
-        chosen = profile.load(profile_name)
-        key = Identity.load(chosen.user.key, chosen.user.key_type)
-        enter(chosen.network.namespace)
-
-        async def session() -> T:
-            chain = Chain(chosen.chain.urls)
-            try:
-                bus = await connect(chosen.bus.redis)
-            except BaseException:
-                await chain.close()
-                raise
-            async with GridClient(chain, bus, chosen.user.twin, key) as grid:
-                return await work(grid)
-
-        return asyncio.run(session())
-    except CheckFailed as problem:
-        fail(f"not deployed, nothing was paid: {problem}")
-    except (ClientError, RmbError, ChainError, ChainUnavailable, OSError, ValueError) as problem:
-        fail(problem)
-    except KeyboardInterrupt:
-        fail("interrupted")
-
-
 def _follow(
     profile_name: str | None,
     as_json: bool,
     work: Callable[[GridClient, Callable[[Event], None]], Awaitable[T]],
 ) -> T:
     if as_json:
-        return _run(profile_name, lambda grid: work(grid, _print_event))
+        return on_grid(profile_name, lambda grid: work(grid, json_view.print_event))
     with view.LiveView() as live:
-        return _run(profile_name, lambda grid: work(grid, live.report))
+        return on_grid(profile_name, lambda grid: work(grid, live.report))
 
 
 def _load(file: Path) -> deployment_file.DeploymentFile:
@@ -198,73 +237,13 @@ def _load(file: Path) -> deployment_file.DeploymentFile:
         fail(problem, 2)
 
 
-# -- JSON ----------------------------------------------------------------------------------------------------------
-
-
 def _show(found: list[Placed], as_json: bool, *, events: bool) -> None:
     if not as_json:
         view.show_placed(found, workloads=True)
     elif events:
-        print(json.dumps({"deployed": [_placed_json(each) for each in found]}), flush=True)
+        print(json.dumps({"deployed": [json_view.placed(each) for each in found]}), flush=True)
     else:
-        print_json([_placed_json(each) for each in found])
-
-
-def _print_event(event: Event) -> None:
-    fields = {name: value for name in event.__slots__ if (value := getattr(event, name))}
-    print(json.dumps(fields), flush=True)
-
-
-def _placed_json(placed: Placed) -> dict[str, Any]:
-    deployment = placed.deployment
-    return {
-        "name": placed.name,
-        "node": placed.node,
-        "contract": placed.contract,
-        "state": placed.state,
-        "problem": placed.problem,
-        "version": deployment.version if deployment else None,
-        "workloads": [_workload_json(one) for one in deployment.workloads] if deployment else [],
-    }
-
-
-def _workload_json(workload: Workload) -> dict[str, Any]:
-    """Without the data: they may hold secrets of the user."""
-    result = workload.result
-    return {
-        "name": workload.name,
-        "type": workload.type.value,
-        "version": workload.version,
-        "state": result.state.value or "init",
-        "message": result.message,
-        "created": result.created,
-        "result": _result_json(result.data),
-    }
-
-
-def _result_json(data: bytes) -> Any:
-    """A node's result data; None when it is no JSON that can be read."""
-    try:
-        return json.loads(data or b"null")
-    except (ValueError, RecursionError):
-        return None
-
-
-def _node_json(summary: NodeSummary) -> dict[str, Any]:
-    node = summary.node
-    return {
-        "id": node.id,
-        "twin": node.twin_id,
-        "farm": node.farm_id,
-        "up": summary.is_up,
-        "version": summary.version,
-        "features": list(summary.features),
-        "country": node.location.country,
-        "cru": node.resources.cru,
-        "mru": node.resources.mru,
-        "sru": node.resources.sru,
-        "hru": node.resources.hru,
-    }
+        print_json([json_view.placed(each) for each in found])
 
 
 if __name__ == "__main__":

@@ -32,7 +32,15 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import yaml
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    ValidationError,
+    WithJsonSchema,
+    model_validator,
+)
 
 from client.errors import InvalidFile
 
@@ -52,7 +60,20 @@ def parse_size(value: Any) -> int:
     return int(float(match[1]) * factor)
 
 
-Size = Annotated[int, BeforeValidator(parse_size), Field(ge=0, lt=2**63)]
+Size = Annotated[
+    int,
+    BeforeValidator(parse_size),
+    Field(ge=0, lt=2**63),
+    WithJsonSchema(
+        {
+            "anyOf": [
+                {"type": "integer", "minimum": 0},
+                {"type": "string", "pattern": r"^\s*\d+(\.\d+)?\s*([KMGTkmgt][Ii])?[Bb]?\s*$"},
+            ],
+            "description": "Bytes, or a number with KiB, MiB, GiB or TiB.",
+        }
+    ),
+]
 NodeChoice = int | Literal["any"]
 WorkloadName = Annotated[str, Field(pattern=r"^[A-Za-z0-9_]{1,36}$")]
 
@@ -157,6 +178,10 @@ class DeploymentFile(_Part):
         if name in used:
             raise ValueError(f"{what} {name!r} is used by {used[name]!r} and by {machine.name!r}")
         used[name] = machine.name
+
+    def on_any_node(self) -> DeploymentFile:
+        """The same with every choice of a node left to the client."""
+        return self.model_copy(update={"nodes": dict.fromkeys(self.labels, "any")})
 
     @property
     def machines(self) -> list[MachinePart]:

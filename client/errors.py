@@ -34,6 +34,22 @@ class DeployFailed(ClientError):
         self.left = left
 
 
+class NodeRefused(ClientError):
+    """A node did not accept a deployment."""
+
+    CAPACITY = ("failed to satisfy required capacity", "not enough space left", "is rented by twin")
+
+    def __init__(self, node: int, text: str) -> None:
+        super().__init__(text)
+        self.node = node
+        self.text = text
+
+    @property
+    def is_for_room(self) -> bool:
+        """Another node may have the room that this one lacks."""
+        return any(part in self.text for part in self.CAPACITY)
+
+
 class NotFound(ClientError):
     """No deployment, node or workload of that name or number."""
 

@@ -11,7 +11,8 @@ class Event:
     """Something that happened: `kind` says what, the rest about whom.
 
     `contract` (made or changed; `hash` is what it holds now), `accepted` (by the node), `workload` (has a new result:
-    `state`, `message`), `cancelled` (a contract).
+    `state`, `message`), `cancelled` (a contract), `elsewhere` (the node has no room,
+    another one is tried; `message` says why).
     """
 
     kind: str

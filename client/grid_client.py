@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, AsyncIterator, Iterable, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterable, Mapping, Sequence
 from contextlib import aclosing, asynccontextmanager
 from dataclasses import replace
 from typing import Protocol
@@ -11,12 +11,14 @@ from typing import Protocol
 import rmb
 from client import checks, following, planning, survey
 from client.deployment_file import DeploymentFile
-from client.errors import CheckFailed, ClientError, DeployFailed, NotFound
+from client.errors import CheckFailed, ClientError, DeployFailed, NodeRefused, NotFound
 from client.events import Event, Report, ignore
 from client.following import CALL_TIMEOUT_S, Awaited
 from client.node_client import Bus, NodeClient
 from client.placed import NodeSummary, Placed, matches, name_of
 from client.planning import Plan
+from client.preview import Preview
+from client.preview import preview as make_preview
 from client.side_by_side import side_by_side, text_of
 from client.survey import REACH_TIMEOUT_S, host_of
 from client.undo import NothingToUndo, Undo, UndoStep
@@ -28,6 +30,7 @@ from tfchain.models import Contract, Node
 
 FOLLOW_TIMEOUT_S = 600.0
 PUT_BACK_TIMEOUT_S = 120.0
+MOST_NODES_TRIED = 5
 
 
 class ClosableBus(Bus, Protocol):
@@ -124,17 +127,22 @@ class GridClient:
 
     # -- deploy -----------------------------------------------------------------------------------------------
 
-    async def plan(self, file: DeploymentFile, existing: Sequence[Placed] = ()) -> Plan:
+    async def plan(
+        self,
+        file: DeploymentFile,
+        existing: Sequence[Placed] = (),
+        refused: Mapping[int, list[str]] | None = None,
+    ) -> Plan:
         """What the file comes to on this grid, after every check that can be made beforehand (decision 53).
 
         Where the file leaves the choice of a node (`any`), the next one is tried when one does not do (decision 55).
-        Raises CheckFailed.  Nothing is signed or paid.
+        `refused` are nodes that said no already, with their reasons.  Raises CheckFailed.  Nothing is signed or paid.
         """
         nodes = {int(node.id): node for node in await self.chain.nodes()}
         free_choice = "any" in file.labels.values()
         up = [int(one.node.id) for one in await self.nodes() if one.is_up] if free_choice else []
         kept = [int(placed.node) for placed in existing]
-        avoid: dict[int, list[str]] = {}
+        avoid: dict[int, list[str]] = dict(refused or {})
         while True:
             chosen = survey.choose(file, nodes, kept=kept, up=up, avoid=avoid)
             facts = await survey.facts_of(self.bus, chosen)
@@ -180,7 +188,23 @@ class GridClient:
         """
         if any(name_of(contract) == file.name for contract in await self.contracts()):
             raise CheckFailed([f"a deployment {file.name!r} exists already: `zos update` changes it"])
-        plan = await self.plan(file)
+        refused: dict[int, list[str]] = {}
+        while True:
+            plan = await self.plan(file, refused=refused)
+            try:
+                await self._deploy(plan, report, timeout)
+                return await self.find(file.name)
+            except DeployFailed as failed:
+                refusal = failed.__cause__
+                free = {plan.nodes[label] for label, number in file.labels.items() if number == "any"}
+                if not isinstance(refusal, NodeRefused) or failed.left or refusal.node not in free:
+                    raise
+                if not refusal.is_for_room or len(refused) >= MOST_NODES_TRIED:
+                    raise
+                refused[refusal.node] = [f"node {refusal.node}: {refusal.text}"]
+                report(Event("elsewhere", refusal.node, message=refusal.text))
+
+    async def _deploy(self, plan: Plan, report: Report, timeout: float) -> None:
         async with self._undoing() as undo:
             sent = [
                 await self._create(plan, node, deployment, report, undo)
@@ -189,7 +213,22 @@ class GridClient:
             for node, deployment in zip(plan.deployments, sent, strict=True):
                 await self._send(node, deployment, report)
             await self._follow(zip(plan.deployments, sent, strict=True), report, timeout)
-        return await self.find(file.name)
+
+    async def preview(self, file: DeploymentFile) -> Preview:
+        """What deploying the file, or updating to it, would change and cost.  Raises CheckFailed."""
+        known = any(name_of(contract) == file.name for contract in await self.contracts())
+        existing = await self.find(file.name) if known else []
+        plan = await self.plan(file, existing)
+        policies = {}
+        for node in plan.deployments:
+            found = await self.chain.node(NodeId(node))
+            farm = await self.chain.farm(found.farm_id) if found else None
+            policy = await self.chain.pricing_policy(farm.pricing_policy_id) if farm else None
+            if policy is not None:
+                policies[node] = policy
+        least, most = await self.chain.tft_price_bounds()
+        price = min(max(await self.chain.average_tft_price(), least), most)  # as billing takes it
+        return make_preview(plan, existing, policies, price, await self.chain.balance(self.key.public_key))
 
     async def update(
         self, file: DeploymentFile, report: Report = ignore, *, timeout: float = FOLLOW_TIMEOUT_S
@@ -229,6 +268,20 @@ class GridClient:
             await self.chain.cancel_contract(self.key, contract.contract_id)
             report(Event("cancelled", contract=contract.contract_id))
         return [contract.contract_id for contract in contracts]
+
+    async def follow_changes(self, wanted: str | int, show: Callable[[Placed, Workload], None]) -> None:
+        """Show every result as it comes, the earlier ones first, until the deployment is gone from its nodes."""
+
+        async def follow(placed: Placed) -> None:
+            try:
+                async with aclosing(self.watch(placed.node, placed.contract)) as stream:
+                    async for workload in stream:
+                        show(placed, workload)
+            except rmb.RemoteError as problem:
+                if "not found" not in str(problem):
+                    raise
+
+        await side_by_side([follow(placed) for placed in await self.find(wanted)])
 
     async def watch(self, node: int, contract: ContractId) -> AsyncGenerator[Workload, None]:
         """Every change of a deployment as it comes, the earlier ones first."""
@@ -276,7 +329,10 @@ class GridClient:
 
     async def _send(self, node: int, deployment: Deployment, report: Report) -> None:
         signed = deployment.sign(self.twin, self.key)
-        await (await self.node(node)).deployment_deploy(signed, timeout=CALL_TIMEOUT_S)
+        try:
+            await (await self.node(node)).deployment_deploy(signed, timeout=CALL_TIMEOUT_S)
+        except rmb.RemoteError as problem:
+            raise NodeRefused(node, str(problem)) from problem
         report(Event("accepted", node, deployment.contract_id))
 
     async def _change(self, node: int, wanted: Deployment, data: bytes, report: Report) -> None:

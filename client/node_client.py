@@ -6,9 +6,29 @@ import json
 from collections.abc import Callable
 from typing import Any, Protocol, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
+from pydantic import TypeAdapter
 
 import rmb
+from client.node_answers import (
+    Counters,
+    DebugDeployment,
+    DebugHealth,
+    DebugInfo,
+    DebugTransaction,
+    Diagnostics,
+    DiskLeftAlone,
+    Dmi,
+    DoctorFinding,
+    ExitDevice,
+    Gpu,
+    Interfaces,
+    NodeInterface,
+    NodeLocation,
+    NodePublicConfig,
+    Pool,
+    TaskResult,
+    Version,
+)
 from gridtypes import ContractId, Deployment, TwinId, Workload
 
 T = TypeVar("T")
@@ -21,89 +41,6 @@ class Bus(Protocol):
     """What a `rmb.Client` offers here."""
 
     async def call(self, twin: TwinId, command: str, payload: Any = None, timeout: float = 30.0) -> Any: ...
-
-
-class _Answer(BaseModel):
-    """Base of answers: frozen, and unknown keys of newer nodes are ignored."""
-
-    model_config = ConfigDict(frozen=True, extra="ignore")
-
-
-class Amounts(_Answer):
-    """Capacity: processors, bytes of SSD, HDD and memory, number of public IPv4 addresses."""
-
-    cru: int = 0
-    sru: int = 0
-    hru: int = 0
-    mru: int = 0
-    ipv4u: int = 0
-
-
-class Users(_Answer):
-    deployments: int = 0
-    workloads: int = 0
-    last_deployment_timestamp: int = 0
-
-
-class Counters(_Answer):
-    """`zos.statistics.get`: what the node has, what is taken (with the system's own share), and by how many."""
-
-    total: Amounts = Amounts()
-    used: Amounts = Amounts()
-    system: Amounts = Amounts()
-    users: Users = Users()
-    open_connections: int = 0
-
-    @property
-    def free(self) -> Amounts:
-        """What is left; never below zero.  Processors may be promised more than once and are shown whole."""
-        return Amounts(
-            cru=self.total.cru,
-            sru=max(0, self.total.sru - self.used.sru),
-            hru=max(0, self.total.hru - self.used.hru),
-            mru=max(0, self.total.mru - self.used.mru),
-        )
-
-
-class Pool(_Answer):
-    """A disk of the node: `type` is `ssd` or `hdd`, sizes in bytes."""
-
-    name: str
-    type: str
-    size: int
-    used: int
-
-
-class DiskLeftAlone(_Answer):
-    """A disk that the node was told to use and does not."""
-
-    path: str
-    reason: str
-
-
-class Version(_Answer):
-    zos: str = ""
-    zinit: str = ""
-
-
-class NodePublicConfig(_Answer):
-    """Addresses are in CIDR form; absent ones are empty."""
-
-    type: str = ""
-    ipv4: str = ""
-    gw4: str = ""
-    ipv6: str = ""
-    gw6: str = ""
-    domain: str = ""
-
-
-class Interfaces(BaseModel):
-    """Addresses without prefix, by interface."""
-
-    model_config = ConfigDict(frozen=True, extra="allow")
-
-    zos: list[str] = Field(default_factory=list)
-    ygg: list[str] = Field(default_factory=list)
 
 
 class NodeClient:
@@ -164,6 +101,10 @@ class NodeClient:
         """
         return await self._ask(_each(DiskLeftAlone.model_validate), "storage.left_alone", timeout)
 
+    async def gpus(self, timeout: float = DEFAULT_TIMEOUT) -> list[Gpu]:
+        """The node's graphics cards, and which contract has which."""
+        return await self._ask(_each(Gpu.model_validate), "gpu.list", timeout)
+
     # -- network ----------------------------------------------------------------------------------------------
 
     async def network_list_wg_ports(self, timeout: float = DEFAULT_TIMEOUT) -> list[int]:
@@ -189,6 +130,24 @@ class NodeClient:
         """Addresses in use in the caller's network of that name."""
         return await self._ask(_texts, "network.list_private_ips", timeout, {"network_name": network})
 
+    # -- for the farmer ---------------------------------------------------------------------------------------
+
+    async def network_list_all_interfaces(self, timeout: float = DEFAULT_TIMEOUT) -> dict[str, NodeInterface]:
+        """The node's NICs and its LAN bridge."""
+        return await self._ask(_table(NodeInterface.model_validate), "admin.interfaces", timeout)
+
+    async def network_get_public_exit_device(self, timeout: float = DEFAULT_TIMEOUT) -> ExitDevice:
+        """What carries public addresses."""
+        return await self._ask(ExitDevice.model_validate, "admin.get_public_nic", timeout)
+
+    async def network_set_public_exit_device(self, interface: str, timeout: float = DEFAULT_TIMEOUT) -> None:
+        """Let a NIC carry them, `zos` for the LAN's; until the node's next start."""
+        await self._call("admin.set_public_nic", interface, timeout)
+
+    async def doctor(self, timeout: float = DEFAULT_TIMEOUT) -> list[DoctorFinding]:
+        """The node's report on its own health.  Only our own node knows this command."""
+        return await self._ask(_each(DoctorFinding.model_validate), "admin.doctor", timeout)
+
     # -- system -----------------------------------------------------------------------------------------------
 
     async def system_version(self, timeout: float = DEFAULT_TIMEOUT) -> Version:
@@ -201,6 +160,60 @@ class NodeClient:
     async def system_get_node_features(self, timeout: float = DEFAULT_TIMEOUT) -> list[str]:
         """Workload types and abilities of the node."""
         return await self._ask(_texts, "system.node_features_get", timeout)
+
+    async def system_dmi(self, timeout: float = DEFAULT_TIMEOUT) -> Dmi:
+        return await self._ask(Dmi.model_validate, "system.dmi", timeout)
+
+    async def system_diagnostics(self, timeout: float = DEFAULT_TIMEOUT) -> Diagnostics:
+        """Which parts of the node answer, and whether its last health check found nothing."""
+        return await self._ask(Diagnostics.model_validate, "system.diagnostics", timeout)
+
+    async def location(self, timeout: float = DEFAULT_TIMEOUT) -> NodeLocation:
+        return await self._ask(NodeLocation.model_validate, "location.get", timeout)
+
+    async def perf_test(self, name: str, timeout: float = DEFAULT_TIMEOUT) -> TaskResult:
+        """The newest result of one measurement.  Raises rmb.RemoteError when there is none."""
+        return await self._ask(TaskResult.model_validate, "perf.get", timeout, {"name": name})
+
+    async def perf_tests(self, timeout: float = DEFAULT_TIMEOUT) -> list[TaskResult]:
+        return await self._ask(_each(TaskResult.model_validate), "perf.get_all", timeout)
+
+    # -- for administrators -----------------------------------------------------------------------------------
+
+    async def debug_list(
+        self, twin: TwinId | int = 0, timeout: float = DEFAULT_TIMEOUT
+    ) -> list[DebugDeployment]:
+        """Active deployments of a twin, 0 for everybody's."""
+        read = _inside("deployments", _each(DebugDeployment.model_validate))
+        return await self._ask(read, "debug.deployment.list", timeout, {"twin_id": twin})
+
+    async def debug_get(self, deployment: str, timeout: float = DEFAULT_TIMEOUT) -> dict[str, Any]:
+        """A deployment `<twin>:<contract>` as JSON; our own node hides the secrets in it."""
+        read = _inside("deployment", _json_object.validate_python)
+        return await self._ask(read, "debug.deployment.get", timeout, {"deployment": deployment})
+
+    async def debug_history(
+        self, deployment: str, timeout: float = DEFAULT_TIMEOUT
+    ) -> list[DebugTransaction]:
+        read = _inside("history", _each(DebugTransaction.model_validate))
+        return await self._ask(read, "debug.deployment.history", timeout, {"deployment": deployment})
+
+    async def debug_info(
+        self, deployment: str, workload: str, verbose: bool = False, timeout: float = DEFAULT_TIMEOUT
+    ) -> DebugInfo:
+        """A machine or network of a deployment; `verbose` gives the whole console log."""
+        payload = {"deployment": deployment, "workload": workload, "verbose": verbose}
+        return await self._ask(DebugInfo.model_validate, "debug.deployment.info", timeout, payload)
+
+    async def debug_health(
+        self, deployment: str = "", probe: str = "", timeout: float = DEFAULT_TIMEOUT
+    ) -> list[DebugHealth]:
+        """Checks of a deployment's machines and networks, and of the system by one of the node's named probes."""
+        payload: dict[str, Any] = {"deployment": deployment}
+        if probe:
+            payload["options"] = {"system_probe": probe}
+        read = _inside("workloads", _each(DebugHealth.model_validate))
+        return await self._ask(read, "debug.deployment.health", timeout, payload)
 
     # -- calling ----------------------------------------------------------------------------------------------
 
@@ -223,6 +236,7 @@ _text_list = TypeAdapter(list[str])
 _any_list = TypeAdapter(list[Any])
 _one_text = TypeAdapter(str)
 _one_flag = TypeAdapter(bool)
+_json_object = TypeAdapter(dict[str, Any])
 
 
 def _numbers(answer: Any) -> list[int]:
@@ -243,6 +257,17 @@ def _flag(answer: Any) -> bool:
 
 def _each(read: Callable[[Any], T]) -> Callable[[Any], list[T]]:
     return lambda answer: [read(one) for one in _any_list.validate_python(answer or [])]
+
+
+def _table(read: Callable[[Any], T]) -> Callable[[Any], dict[str, T]]:
+    return lambda answer: {
+        name: read(one) for name, one in _json_object.validate_python(answer or {}).items()
+    }
+
+
+def _inside(name: str, read: Callable[[Any], T]) -> Callable[[Any], T]:
+    """Reads one field of the answer."""
+    return lambda answer: read(_json_object.validate_python(answer or {}).get(name))
 
 
 def _deployment(answer: Any) -> Deployment:

@@ -49,6 +49,9 @@ class LiveView:
             self._notes.append(f"node {event.node} accepted contract {event.contract}")
         elif event.kind == "cancelled":
             self._notes.append(f"contract {event.contract} cancelled")
+        elif event.kind == "elsewhere":
+            self._rows.clear()
+            self._notes.append(f"node {event.node} has no room, another one is tried: {plain(event.message)}")
         elif event.kind == "workload":
             self._rows[event.node, event.workload] = (event.state, event.message)
         self._live.update(self._render())

@@ -21,9 +21,13 @@ from rich.progress import (
 from rich.table import Table
 
 from devgrid import startup
+from devgrid.bootstrap import cache_folder
 from devgrid.launcher import Grid, GridError
 from devgrid.layout import DEFAULT_STATE, GridLayout
 from devgrid.profile import remove_profile, write_profile
+from images.debian import ImageError
+from images.node.build import build
+from images.testnode.accelerator import choose
 
 app = typer.Typer(help="A whole grid on this machine, for development and tests.", no_args_is_help=True)
 
@@ -44,12 +48,22 @@ def default_state(null: bool = False) -> Path:
 
 @app.command()
 def up(
-    nodes: Annotated[int, typer.Option("--nodes", min=1, help="Number of nodes.")] = 2,
+    nodes: Annotated[int, typer.Option("--nodes", min=0, help="Number of nodes in namespaces.")] = 2,
+    qemu: Annotated[
+        int,
+        typer.Option("--qemu", min=0, help="Further nodes that are virtual machines, booted from the image."),
+    ] = 0,
     detach: Annotated[bool, typer.Option("--detach", help="Return when the grid is up; it goes on.")] = False,
     null: Annotated[
         bool,
         typer.Option(
             "--null", help="Without root: nothing is really made. For writing clients, not for trust."
+        ),
+    ] = False,
+    exposed: Annotated[
+        bool,
+        typer.Option(
+            "--expose", help="Lead ports 80, 443 and 9944 of 127.0.0.1 into the grid while it is up."
         ),
     ] = False,
     name: NameOption = "dev",
@@ -60,11 +74,13 @@ def up(
     if null and state == DEFAULT_STATE:
         state = default_state(null)
     try:
-        grid = Grid(GridLayout(state, name, nodes, null))
+        grid = Grid(GridLayout(state, name, nodes, null, qemu))
     except ValueError as problem:
         _fail(str(problem), 2)
+    if qemu:
+        _build_image()
     try:
-        bring_up(grid, detach=detach, as_json=as_json)
+        bring_up(grid, detach=detach, exposed=exposed, as_json=as_json)
         status = grid.status()
     except GridError as problem:
         _fail(str(problem))
@@ -120,18 +136,19 @@ def down(
         print(json.dumps({"down": True, "purged": purge}))
 
 
-def bring_up(grid: Grid, *, detach: bool, as_json: bool = False) -> None:
+def bring_up(grid: Grid, *, detach: bool, exposed: bool = False, as_json: bool = False) -> None:
     """Bring a grid up with a progress bar and write the profile for `zos`.  Raises GridError."""
     if as_json:
         grid.up(
             lambda event: print(json.dumps({"step": event.step, "state": event.state}), flush=True),
             detach=detach,
+            expose_ports=exposed,
         )
     else:
         with _bar() as bar:
             task = bar.add_task("grid", total=None)
             view = _StartView(bar, task)
-            grid.up(view.note, detach=detach)
+            grid.up(view.note, detach=detach, expose_ports=exposed)
     write_profile(grid)
 
 
@@ -163,6 +180,13 @@ def show_status(answer: dict[str, Any]) -> None:
     out.print(table)
     twins = "  ".join(f"{who} {twin}" for who, twin in answer["twins"].items())
     out.print(f"twins  {twins}   chain  {answer['chain']}")
+    if front := answer.get("front"):
+        out.print(
+            f"front  {front['proxy']}  {front['graphql']}  {front['relay']}  CA  {front['ca']}",
+            soft_wrap=True,
+        )
+        if front["hosts"]:
+            out.print(f"for /etc/hosts:  {front['hosts']}", soft_wrap=True)
     troubled = [part for part in answer["parts"] if part["state"] != "running" or part["restarts"]]
     for part in troubled:
         last = f", last exit {part['last_exit']}" if part["last_exit"] is not None else ""
@@ -211,6 +235,15 @@ def _known(state: Path, name: str) -> Grid:
         if (own / name / "grid.json").exists():
             return Grid.known(own, name)
     return Grid.known(state, name)
+
+
+def _build_image() -> None:
+    """The machines' image, made when it is not there yet: before the grid starts, so that its steps stay quick."""
+    try:
+        build(cache_folder(), lambda text: err.print(text, highlight=False))
+        choose(cache_folder())
+    except (ImageError, OSError) as problem:
+        _fail(str(problem))
 
 
 def _interrupt(number: int, frame: object) -> NoReturn:

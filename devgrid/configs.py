@@ -8,10 +8,13 @@ from pathlib import Path
 from typing import Any
 
 from devgrid import layout
+from devgrid.front import names
 from devgrid.layout import GIB, GridLayout, NodeLayout
 
 Table = Mapping[str, Any]
 
+FEATURES = ("ip", "ipv4", "network", "zmachine", "zmount", "yggdrasil", "wireguard")
+"""What the grid's nodes offer, as a grid proxy tells it."""
 NULL_DISK = 200 * GIB
 REPORT_RETRY_S = 10
 COMPARE_PERIOD_S = 60
@@ -110,9 +113,25 @@ def relay_arguments(grid: GridLayout) -> tuple[str, ...]:
     )  # fmt: skip
 
 
+def front_arguments(grid: GridLayout) -> tuple[str, ...]:
+    """Arguments of the front."""
+    gateway = layout.LAN_GATEWAY.ip
+    return (
+        "--certificates", str(grid.front),
+        "--listen", str(gateway),
+        "--port", str(layout.FRONT_PORT),
+        "--relay", f"{gateway}:{layout.RELAY_PORT}",
+        "--relay-name", layout.RELAY_HOST,
+        "--chain", f"{grid.chain_host}:{layout.CHAIN_PORT}",
+        "--activation", grid.activation_url,
+        "--features", ",".join(FEATURES),
+        "--socket", str(grid.run / "front.sock"),
+    )  # fmt: skip
+
+
 def hosts(before: str) -> str:
-    """The grid's `/etc/hosts`: the host's own, and the relay's name."""
-    return f"{before.rstrip()}\n{layout.LAN_GATEWAY.ip} {layout.RELAY_HOST}\n"
+    """The grid's `/etc/hosts`: the host's own, and the names of its services."""
+    return f"{before.rstrip()}\n{names.hosts_line(str(layout.LAN_GATEWAY.ip))}\n"
 
 
 def client_peer(grid: GridLayout, addresses: Mapping[int, str]) -> str:

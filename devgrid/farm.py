@@ -13,6 +13,7 @@ from devgrid.layout import GridLayout, NodeLayout
 from gridtypes import FarmId, NodeId, TwinId
 from tfchain import Chain
 from tfchain.keys import Identity
+from tfchain.models import Node
 from tfchain.planetary_address import planetary_address
 
 TERMS = ("http://development.grid/terms", "0" * 32)
@@ -67,9 +68,31 @@ class Farm:
             lambda: chain.node_by_twin(twin), limit, f"{node.name} (twin {twin}) did not register"
         )
 
+    async def wait_for_new_node(self, name: str, known: NodeId | None, limit: float) -> NodeId:
+        """Wait for node `known`, or for one that no member of the grid is.  Raises NotReady."""
+        chain = await self._connect()
+
+        async def look() -> Node | None:
+            taken = set(self.nodes.values())
+            for node in await chain.nodes():
+                if node.id == known or (known is None and node.id not in taken):
+                    return node
+            return None
+
+        found = await _until(look, limit, f"{name} did not register")
+        self.nodes[name], self.twins[name] = found.id, found.twin_id
+        twin = await chain.twin(found.twin_id)
+        if twin is not None:
+            self.addresses[name] = str(planetary_address(twin.account_id))
+        return found.id
+
     async def wait_for_answer(self, node: NodeLayout, limit: float) -> None:
         """Wait until a registered node answers the user over the bus.  Raises NotReady."""
-        twin = self.twins[node.name]
+        await self.wait_for_answer_of(node.name, limit)
+
+    async def wait_for_answer_of(self, name: str, limit: float) -> None:
+        """The same for a node of whatever kind, by its name in the grid.  Raises NotReady."""
+        twin = self.twins[name]
         async with await rmb.connect(f"unix://{self.grid.client_redis}") as client:
 
             async def version() -> object | None:
@@ -81,7 +104,7 @@ class Farm:
                     return None
                 return answer
 
-            await _until(version, limit, f"{node.name} (twin {twin}) does not answer over the bus")
+            await _until(version, limit, f"{name} (twin {twin}) does not answer over the bus")
 
     async def close(self) -> None:
         if self._chain is not None:

@@ -5,13 +5,14 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import socket
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from devgrid import control, preflight
+from devgrid import control, expose, preflight
 from devgrid.janitor import remove_cgroups
 from devgrid.layout import GridLayout
 from devgrid.processes import ProcessMark, only_child
@@ -43,7 +44,7 @@ class Grid:
             kept = json.loads(file.read_text())
         except FileNotFoundError:
             raise GridError(f"no grid {name!r} in {state}: bring one up with `zos grid up`") from None
-        return cls(GridLayout(state, name, int(kept["nodes"]), bool(kept["null"])))
+        return cls(GridLayout(state, name, int(kept["nodes"]), bool(kept["null"]), int(kept.get("qemu", 0))))
 
     @property
     def supervisor(self) -> ProcessMark | None:
@@ -64,10 +65,10 @@ class Grid:
             raise GridError(f"grid {self.layout.name!r} is not up: `zos grid up`")
         return Path(f"/proc/{mark.pid}/root{path}")
 
-    def call(self, request: dict[str, Any]) -> Any:
+    def call(self, request: dict[str, Any], *, timeout: float = control.CALL_TIMEOUT_S) -> Any:
         """Ask the supervisor.  Raises GridError."""
         try:
-            return control.call(self.host_path(self.layout.control), request)
+            return control.call(self.host_path(self.layout.control), request, timeout=timeout)
         except control.ControlError as problem:
             raise GridError(str(problem)) from problem
 
@@ -81,21 +82,32 @@ class Grid:
         """Send signal `name` (without SIG) to a part, for example `node-1/zosd`.  Raises GridError."""
         self.call({"do": "signal", "part": part, "signal": name})
 
-    def up(self, report: Callable[[Progress], None], *, detach: bool) -> None:
-        """Start the supervisor and wait until every part is ready.  Raises GridError; then nothing is left."""
+    def up(self, report: Callable[[Progress], None], *, detach: bool, expose_ports: bool = False) -> None:
+        """Start the supervisor and wait until every part is ready.  Raises GridError; then nothing is left.
+
+        `expose_ports` leads ports of the host's loopback into the grid, as long as it is up.
+        """
         if self.running:
             raise GridError(f"grid {self.layout.name!r} is up already: `zos grid status`, `zos grid down`")
         missing = preflight.check(self.layout)
         if missing:
             raise GridError("this machine lacks:\n" + "\n".join(f"  {each}" for each in missing))
+        if expose_ports and self.layout.null:
+            raise GridError("a grid without root is on 127.0.0.1 already: do without --expose")
+        try:
+            exposed = expose.bind() if expose_ports else {}
+        except expose.PortTaken as problem:
+            raise GridError(str(problem)) from problem
         self._keep_size()
         os.makedirs(self.layout.logs, exist_ok=True)
         remove_cgroups(self.layout.cgroup)  # of a machine that lost its power
         reader, writer = os.pipe()
         try:
-            self._launch(writer, detach=detach)
+            self._launch(writer, exposed, detach=detach)
         finally:
             os.close(writer)
+            for listener in exposed.values():
+                listener.close()
         failure = "the supervisor ended before the grid was up"
         done = False
         with os.fdopen(reader, "rb") as stream:
@@ -143,14 +155,18 @@ class Grid:
         file = self.layout.folder / "grid.json"
         file.parent.mkdir(parents=True, exist_ok=True)
         os.chmod(self.layout.folder, 0o700)
-        file.write_text(json.dumps({"nodes": self.layout.nodes, "null": self.layout.null}) + "\n")
+        file.write_text(
+            json.dumps({"nodes": self.layout.nodes, "null": self.layout.null, "qemu": self.layout.qemu})
+            + "\n"
+        )
 
-    def _launch(self, progress: int, *, detach: bool) -> None:
+    def _launch(self, progress: int, exposed: Mapping[int, socket.socket], *, detach: bool) -> None:
         layout = self.layout
         arguments = [
             sys.executable, "-m", "devgrid.supervisor",
             "--state", str(layout.state), "--name", layout.name, "--nodes", str(layout.nodes),
-            "--progress", str(progress), *(["--null"] if layout.null else []),
+            "--qemu", str(layout.qemu), "--progress", str(progress), *(["--null"] if layout.null else []),
+            *(["--expose", expose.to_argument(exposed)] if exposed else []),
         ]  # fmt: skip
         # In the foreground the grid ends with this process, whatever ends it.
         bound = [] if detach else ["setpriv", "--pdeathsig", "KILL", "--"]
@@ -161,7 +177,7 @@ class Grid:
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
-                pass_fds=[progress],
+                pass_fds=[progress, *(listener.fileno() for listener in exposed.values())],
                 start_new_session=True,
                 env={**os.environ, "PATH": preflight.SYSTEM_PATH},
             )

@@ -34,6 +34,8 @@ CLIENT_NAMESPACE = "client"
 RELAY_HOST = "relay.devgrid"
 """Name of the grid's relay, which the grid's own `/etc/hosts` knows; the chain takes names without ports only."""
 RELAY_PORT = 80
+FRONT_PORT = 443
+"""TLS, for clients that know no other way."""
 
 CHAIN_PORT = 9944
 IMAGE_PORT = 8080
@@ -95,6 +97,32 @@ class NodeLayout:
 
 
 @dataclass(frozen=True, slots=True)
+class VirtualLayout:
+    """One node of the grid that is a virtual machine; `index` counts from 1."""
+
+    grid: GridLayout
+    index: int
+
+    @property
+    def name(self) -> str:
+        return f"qemu-{self.index}"
+
+    @property
+    def folder(self) -> Path:
+        return self.grid.folder / self.name
+
+    @property
+    def description(self) -> Path:
+        """What the machine is made of, as JSON."""
+        return self.folder / "machine.json"
+
+    @property
+    def tap(self) -> str:
+        """The machine's port on the farm's switch."""
+        return f"vm{self.index}"
+
+
+@dataclass(frozen=True, slots=True)
 class GridLayout:
     """A grid's name and size, and from them every path and address."""
 
@@ -103,12 +131,16 @@ class GridLayout:
     nodes: int = 2
     null: bool = False
     """Without root and without namespaces: null provisioners, everything on loopback."""
+    qemu: int = 0
+    """Further nodes that are virtual machines, booted from the image."""
 
     def __post_init__(self) -> None:
         if not _NAME.fullmatch(self.name):
             raise ValueError(f"grid name {self.name!r}: use up to 20 of a-z, 0-9 and '-'")
-        if not 1 <= self.nodes <= MAX_NODES:
-            raise ValueError(f"{self.nodes} nodes: a grid has 1 to {MAX_NODES}")
+        if self.nodes < 0 or self.qemu < 0 or not 1 <= self.nodes + self.qemu <= MAX_NODES:
+            raise ValueError(f"{self.nodes + self.qemu} nodes: a grid has 1 to {MAX_NODES}")
+        if self.null and self.qemu:
+            raise ValueError("a null grid has no machines: leave out --qemu or --null")
 
     @property
     def folder(self) -> Path:
@@ -173,12 +205,21 @@ class GridLayout:
         return f"http://{self.chain_host}:{IMAGE_PORT}"
 
     @property
+    def front(self) -> Path:
+        """Folder of the front's authority and key."""
+        return self.folder / "front"
+
+    @property
     def user_key(self) -> Path:
         return self.keys / "user.key"
 
     @property
     def farmer_key(self) -> Path:
         return self.keys / "farmer.key"
+
+    @property
+    def machines(self) -> tuple[VirtualLayout, ...]:
+        return tuple(VirtualLayout(self, index) for index in range(1, self.qemu + 1))
 
     @property
     def members(self) -> tuple[NodeLayout, ...]:

@@ -11,7 +11,7 @@ from typing import Any
 
 import psutil
 
-from devgrid import configs, genesis, layout, namespaces
+from devgrid import configs, genesis, layout, namespaces, virtual
 from devgrid.bootstrap import cache_folder
 from devgrid.farm import Farm
 from devgrid.image_server import ImageServer
@@ -57,6 +57,11 @@ class Plan:
         steps += self._client_steps()
         for node, before in zip(grid.members, (None, *grid.members), strict=False):
             steps += self._node_steps(node, before)
+        last = f"{grid.members[-1].name} registered" if grid.members else "farm and user"
+        for machine in grid.machines:
+            after = ("network", "dhcp", "relay", "overlay", "farm and user", last)
+            steps += virtual.steps(machine, self.farm, after, self._part, cache_folder())
+            last = f"{machine.name} registered"
         return steps
 
     def place(self, name: str) -> Place:
@@ -78,6 +83,9 @@ class Plan:
                 "disks": "null" if self.grid.null else " ".join(kind for _, kind in layout.NODE_DISKS),
             }
             for node in self.grid.members
+        ] + [
+            virtual.describe(node, self.farm, self.parts[f"{node.name}/machine"].state)
+            for node in self.grid.machines
         ]
 
     async def stop(self) -> None:
@@ -133,7 +141,9 @@ class Plan:
                 farm=self.farm.farm,
                 disks=loops,
                 guest=cache_folder() / "guest",
-                memory=max(MEMORY_FLOOR, int(psutil.virtual_memory().total * MEMORY_SHARE) // grid.nodes),
+                memory=max(
+                    MEMORY_FLOOR, int(psutil.virtual_memory().total * MEMORY_SHARE) // max(1, grid.nodes)
+                ),
                 processors=os.cpu_count() or 1,
             )
             write_private(node.folder / "zosd.toml", text)
@@ -225,6 +235,14 @@ class Plan:
                 self.grid.logs / "relay.log",
                 lambda: accepts(str(layout.LAN_GATEWAY.ip), layout.RELAY_PORT),
                 ("network", "chain"),
+            ),
+            self._part(
+                "front",
+                "grid",
+                (sys.executable, "-m", "devgrid.front", *configs.front_arguments(self.grid)),
+                self.grid.logs / "front.log",
+                lambda: accepts(str(layout.LAN_GATEWAY.ip), layout.FRONT_PORT),
+                ("network", "chain", "relay"),
             ),
         ]
         for node in self.grid.members:

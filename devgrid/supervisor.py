@@ -13,9 +13,10 @@ import contextlib
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -24,19 +25,26 @@ import psutil
 
 from devgrid import configs, layout
 from devgrid.control import ControlServer
+from devgrid.expose import LOOPBACK, Forwarder, from_argument
+from devgrid.front import certificates, names
 from devgrid.layout import GridLayout
 from devgrid.part import SIGNALS, Part
 from devgrid.plan import Plan
 from devgrid.startup import Progress, StartFailed, run_steps
 
 REAP_EVERY_S = 1.0
+EXEC_S = 60.0
+LONGEST_EXEC_S = 600.0
 
 
 class Supervisor:
     """Runs a plan's steps, then waits for the order to stop."""
 
-    def __init__(self, grid: GridLayout, report: Callable[[dict[str, Any]], None]) -> None:
+    def __init__(
+        self, grid: GridLayout, report: Callable[[dict[str, Any]], None], exposed: Mapping[int, socket.socket]
+    ) -> None:
         self.grid = grid
+        self._forwarder = Forwarder(exposed, str(layout.LAN_GATEWAY.ip))
         self.plan = Plan(grid)
         self._report = report
         self._steps: dict[str, Progress] = {}
@@ -52,6 +60,7 @@ class Supervisor:
         try:
             await self._control.start(self.grid.control)
             await self._start()
+            await self._forwarder.start()
             self._report({"up": True})
             await self._stop.wait()
             return 0
@@ -61,6 +70,7 @@ class Supervisor:
             return 1
         finally:
             await self._control.close()
+            await self._forwarder.close()
             await self.plan.stop()
             reaper.cancel()
 
@@ -90,6 +100,7 @@ class Supervisor:
                     "twins": self.plan.farm.twins,
                     "chain": self.grid.chain_url,
                     "relay": None if self.grid.null else f"ws://{layout.RELAY_HOST}",
+                    "front": None if self.grid.null else self._front(),
                     "parts": [part.describe() for part in self.plan.parts.values()],
                     "steps": [asdict(step) for step in self._steps.values()],
                 }
@@ -100,8 +111,19 @@ class Supervisor:
                 self._part(str(request.get("part"))).send(_signal_number(str(request.get("signal"))))
                 return "sent"
             case "exec":
-                return await self._exec(str(request.get("node")), [str(word) for word in request["command"]])
+                words = [str(word) for word in request["command"]]
+                limit = min(float(request.get("limit", EXEC_S)), LONGEST_EXEC_S)
+                return await self._exec(str(request.get("node")), words, limit)
         raise ValueError(f"unknown request {request.get('do')!r}: use status, stop, signal or exec")
+
+    def _front(self) -> dict[str, Any]:
+        """How clients of others reach the grid."""
+        return {
+            **names.urls(),
+            "ca": str(certificates.Certificates(self.grid.front).authority),
+            "exposed": self._forwarder.ports,
+            "hosts": names.hosts_line(LOOPBACK) if self._forwarder.ports else None,
+        }
 
     def _part(self, name: str) -> Part:
         try:
@@ -109,7 +131,7 @@ class Supervisor:
         except KeyError:
             raise LookupError(f"no part {name!r}; there are {', '.join(sorted(self.plan.parts))}") from None
 
-    async def _exec(self, place: str, command: list[str]) -> dict[str, Any]:
+    async def _exec(self, place: str, command: list[str], limit: float) -> dict[str, Any]:
         """Run a command in a node, the client, the internet or (`grid`) here; for tests and the demo."""
         process = await asyncio.create_subprocess_exec(
             *self.plan.place(place).command(command),
@@ -118,12 +140,12 @@ class Supervisor:
             stderr=asyncio.subprocess.STDOUT,
         )
         try:
-            async with asyncio.timeout(60.0):
+            async with asyncio.timeout(limit):
                 output, _ = await process.communicate()
         except TimeoutError:
             process.kill()
             await process.wait()
-            raise ValueError(f"{command[0]} took more than 60 s") from None
+            raise ValueError(f"{command[0]} took more than {limit:g} s") from None
         return {"status": process.returncode, "output": output.decode(errors="replace")}
 
     async def _reap(self) -> None:
@@ -169,10 +191,12 @@ def main() -> int:
     parser.add_argument("--state", type=Path, required=True)
     parser.add_argument("--name", required=True)
     parser.add_argument("--nodes", type=int, required=True)
+    parser.add_argument("--qemu", type=int, default=0)
     parser.add_argument("--progress", type=int, required=True)
     parser.add_argument("--null", action="store_true")
+    parser.add_argument("--expose", default="", help="port:descriptor, comma-separated")
     options = parser.parse_args()
-    grid = GridLayout(options.state, options.name, options.nodes, options.null)
+    grid = GridLayout(options.state, options.name, options.nodes, options.null, options.qemu)
     os.set_inheritable(options.progress, False)
     stream = os.fdopen(options.progress, "w", buffering=1)
 
@@ -184,7 +208,10 @@ def main() -> int:
 
     if not grid.null:
         _own_run_folder()
-    return asyncio.run(Supervisor(grid, report).run())
+    exposed = from_argument(options.expose)
+    for listener in exposed.values():
+        os.set_inheritable(listener.fileno(), False)
+    return asyncio.run(Supervisor(grid, report, exposed).run())
 
 
 if __name__ == "__main__":

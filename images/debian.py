@@ -10,7 +10,7 @@ import json
 import os
 import re
 import subprocess
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -59,23 +59,23 @@ class PackageCache:
     def kernel(self, meta: str) -> Package:
         """Return the kernel image package that the meta package `meta` stands for now."""
         for package in self._read().values():
-            if package.name.startswith("linux-image-"):
+            if is_kernel(package.name, meta):
                 return package
         return next(iter(self.fetch([real_kernel(meta)]).values()))
 
     def unpack(self, package: Package, target: Path) -> None:
         """Unpack the package's files below `target`; maintainer scripts do not run."""
-        _run(["dpkg-deb", "--extract", str(self.folder / package.file), str(target)], UNPACK_TIMEOUT_S)
+        run_tool(["dpkg-deb", "--extract", str(self.folder / package.file), str(target)], UNPACK_TIMEOUT_S)
 
     def _download(self, names: Sequence[str]) -> dict[str, Package]:
-        _run(["apt-get", "download", "--quiet", *names], DOWNLOAD_TIMEOUT_S, cwd=self.folder)
+        run_tool(["apt-get", "download", "--quiet", *names], DOWNLOAD_TIMEOUT_S, cwd=self.folder)
         found: dict[str, Package] = {}
         for name in names:
             files = sorted(self.folder.glob(f"{name}_*.deb"), key=lambda file: file.stat().st_mtime_ns)
             if not files:
                 raise ImageError(f"apt-get download {name} ended well but left no file in {self.folder}")
             file = files[-1]
-            version = _run(["dpkg-deb", "--field", str(file), "Version"], 30).strip()
+            version = run_tool(["dpkg-deb", "--field", str(file), "Version"], 30).strip()
             found[name] = Package(name, version, file.name, sha256_file(file))
         return found
 
@@ -93,14 +93,20 @@ class PackageCache:
         )
 
 
+def is_kernel(name: str, meta: str) -> bool:
+    """Whether `name` is a versioned kernel of the flavour that `meta` stands for."""
+    flavour = re.escape(meta.removeprefix("linux-image"))
+    return re.fullmatch(rf"linux-image-\d[\d.]*-\d+{flavour}", name) is not None
+
+
 def real_kernel(meta: str) -> str:
     """The versioned package behind a kernel meta package, for example `linux-image-6.1.0-1-cloud-amd64`."""
     command = ["apt-cache", "show", "--no-all-versions", meta]
     try:
-        shown = _run(command, 60)
+        shown = run_tool(command, 60)
     except ImageError:
-        _run(["apt-get", "update", "-qq"], DOWNLOAD_TIMEOUT_S)
-        shown = _run(command, 60)
+        run_tool(["apt-get", "update", "-qq"], DOWNLOAD_TIMEOUT_S)
+        shown = run_tool(command, 60)
     return kernel_dependency(shown)
 
 
@@ -124,7 +130,10 @@ def sha256_file(path: Path) -> str:
         return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
-def _run(command: Sequence[str], timeout: float, cwd: Path | None = None) -> str:
+def run_tool(
+    command: Sequence[str], timeout: float, cwd: Path | None = None, env: Mapping[str, str] | None = None
+) -> str:
+    """Run a program to its end and return what it printed.  Raises ImageError with its last lines."""
     try:
         done = subprocess.run(
             command,
@@ -134,6 +143,7 @@ def _run(command: Sequence[str], timeout: float, cwd: Path | None = None) -> str
             check=False,
             cwd=cwd,
             stdin=subprocess.DEVNULL,
+            env={**os.environ, **(env or {})},
         )
     except FileNotFoundError:
         raise ImageError(f"{command[0]} is missing; images are made on a Debian machine") from None

@@ -18,8 +18,8 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from ipaddress import IPv4Address, IPv4Interface, IPv4Network
 from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
@@ -337,6 +337,34 @@ class Pausable(Protocol):
     async def pause(self, ctx: Context, workload: WorkloadId) -> None: ...
 
     async def resume(self, ctx: Context, workload: WorkloadId) -> None: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """One thing that was looked at."""
+
+    name: str
+    """For instance `vm.process`."""
+    ok: bool
+    message: str
+    evidence: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Inspection:
+    """What an administrator is shown of one workload."""
+
+    info: Mapping[str, Any]
+    checks: tuple[Check, ...]
+    log: str
+    """The end of its own log."""
+
+
+@runtime_checkable
+class Inspectable(Protocol):
+    async def inspect(self, ctx: Context, workload: PlacedWorkload, log_bytes: int) -> Inspection:
+        """Look, and touch nothing.  Raises WorkloadError when it cannot be looked at."""
+        ...
 
 
 def owned_ids(folder: Path) -> set[WorkloadId]:

@@ -44,6 +44,11 @@ def _parser() -> argparse.ArgumentParser:
     add("--config", type=Path, help="TOML file; every key also as ZOS_<SECTION>_<KEY>")
     add("-m", "--domain", nargs="+", action="extend", help="our own host names")
     add("-r", "--redis", help="redis://host:port shared by our processes; default: a file of our own")
+    add(
+        "--redis-cluster",
+        action="store_true",
+        help="it is a Redis Cluster; --redis names nodes between commas",
+    )
     add("-s", "--substrate", nargs="+", action="extend", help="addresses of the chain")
     add("-l", "--listen", help="address:port (default [::]:8080)")
     add("-w", "--workers", type=int, help="times --user-per-worker is the most sessions")
@@ -76,6 +81,7 @@ def _as_environment(options: argparse.Namespace) -> dict[str, str]:
         ("relay", "listen"): options.listen,
         ("chain", "urls"): options.substrate,
         ("store", "redis"): options.redis,
+        ("store", "cluster"): True if options.redis_cluster else None,
         ("store", "file"): str(options.store) if options.store else None,
         ("store", "always"): True if options.store_always else None,
         ("ranker", "period"): options.ranker_period,

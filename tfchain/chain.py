@@ -8,13 +8,14 @@ from collections.abc import AsyncIterator, Sequence
 from tfchain.access import Access
 from tfchain.follow import Cursor, Follower
 from tfchain.models import FinalisedBlock
+from tfchain.terms import Terms
 from tfchain.writes import Writes
 
 READ_TIMEOUT = 30.0
 """Seconds that a read may take over all endpoints."""
 
 
-class Chain(Writes):
+class Chain(Writes, Terms):
     """A client of the chain behind one or several endpoints (`ws://` or `wss://` URLs).
 
     Nothing is connected before it is asked for.  Endpoints that fail, lag or serve another chain are passed over;

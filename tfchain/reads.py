@@ -75,6 +75,16 @@ class Reads:
         value = await self._read(TFGRID, "Twins", twin_id)
         return None if value is None else Twin.from_value(value)
 
+    async def find_twin(self, twin_id: TwinId) -> Twin | None:
+        """A twin that somebody says exists: looked for on every endpoint, as some may show an older state.
+
+        Raises `ChainUnavailable` when no endpoint answered.
+        """
+        value, block = await self._look_everywhere(TFGRID, "Twins", twin_id)
+        if value is None and block < 0:
+            raise ChainUnavailable(f"no endpoint could be asked for twin {twin_id}")
+        return None if value is None else Twin.from_value(value)
+
     async def twin_by_account(self, public_key: bytes) -> TwinId | None:
         value = await self._read(TFGRID, "TwinIdByAccountID", public_key)
         return TwinId(value) if value else None
@@ -124,9 +134,9 @@ class Reads:
         deadline = time.monotonic() + patience
         highest = -1
         while True:
-            contract, block = await self._look_everywhere(contract_id)
-            if contract is not None:
-                return contract
+            value, block = await self._look_everywhere(CONTRACTS, "Contracts", contract_id)
+            if value is not None:
+                return Contract.from_value(value)
             highest = max(highest, block)
             if time.monotonic() + LOOK_AGAIN > deadline:
                 break
@@ -186,6 +196,11 @@ class Reads:
         """What the node last reported; all zero before that."""
         return ContractResources.from_value(await self._read(CONTRACTS, "NodeContractResources", contract_id))
 
+    async def last_traffic_report(self, contract_id: ContractId) -> int:
+        """Time stamp of the newest traffic report that counted, Unix seconds; 0 for none."""
+        value = await self._read(CONTRACTS, "ContractBillingInformationByID", contract_id)
+        return int(value["last_updated"]) if value else 0
+
     async def _read(self, pallet: str, item: str, *keys: Value) -> Any:
         return await self._access.run(lambda lease: lease.storage(pallet, item, *keys))
 
@@ -215,13 +230,12 @@ class Reads:
                 yield value
             after = keys[-1]
 
-    async def _look_everywhere(self, contract_id: ContractId) -> tuple[Contract | None, int]:
-        """The contract as the first endpoint that has it shows it, and the highest block that was looked at."""
+    async def _look_everywhere(self, pallet: str, item: str, id: int) -> tuple[Any, int]:
+        """The value as the first endpoint that has it shows it, and the highest block that was looked at."""
 
-        async def look(lease: Lease) -> tuple[Contract | None, int]:
+        async def look(lease: Lease) -> tuple[Any, int]:
             block = await lease.best()
-            value = await lease.storage(CONTRACTS, "Contracts", contract_id, at=block.hash)
-            return (None if value is None else Contract.from_value(value)), block.number
+            return await lease.storage(pallet, item, id, at=block.hash), block.number
 
         asked = [
             asyncio.create_task(self._access.run_on(endpoint, look, LOOK_TIMEOUT))
@@ -235,7 +249,7 @@ class Reads:
                 except ChainClosed:
                     raise
                 except (ChainUnavailable, ChainError) as error:
-                    log.debug("looking for contract %d: %s", contract_id, error)
+                    log.debug("looking for %s %d: %s", item, id, error)
                     continue
                 if found is not None:
                     return found, block

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import signal
 import sys
+import time
 from pathlib import Path
 from typing import Annotated, NoReturn
 
@@ -16,6 +17,7 @@ from rmb.errors import SettingsError
 from tfchain.key_file import KeyFileError
 from zosd import config as configuration
 from zosd import logs
+from zosd.doctor.doctor import read_report
 from zosd.journal.schema import JournalError
 from zosd.node import Node
 
@@ -51,6 +53,19 @@ def check_config(config: ConfigFile = None) -> None:
     settings = _load(config)
     kind = "null node" if settings.node.null else "node"
     typer.echo(f"configuration is good: {kind} in {settings.paths.state}")
+
+
+@app.command()
+def doctor(config: ConfigFile = None) -> None:
+    """Say what is wrong with this node and what to do, also while the daemon is down; status 1 when something is."""
+    settings = _load(config)
+    found = read_report(settings.paths.run or Path("/run/zosd"), time.time())
+    for one in found:
+        typer.echo(f"{'ok ' if one.ok else 'BAD'}  {one.subject}: {one.text}")
+        if not one.ok:
+            typer.echo(f"     {one.remedy}")
+    if not all(one.ok for one in found):
+        raise SystemExit(1)
 
 
 def main() -> None:

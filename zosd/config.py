@@ -81,10 +81,24 @@ class NodeSection(Section):
     city: str = "Unknown"
     longitude: str = "Unknown"
     latitude: str = "Unknown"
+    continent: str = "Unknown"
+    country_code: str = Field(default="", max_length=2)
+    """Two letters (ISO 3166)."""
+    light: bool = False
+    """Serve as a light node: light workload types, no public addresses.  Needs `null`, as real light types do not
+    exist yet."""
+    admins: tuple[Annotated[int, Field(gt=0, le=2**32 - 1)], ...] = Field(default=(), max_length=64)
+    """Twins that may call `zos.debug.*`; nobody by default."""
     serial: str = ""
     """Board serial for the node object; "" = read from the firmware, none when unreadable."""
     relays: tuple[str, ...] = ()
     """Relay host names for the twin (generation 2 of the bus); none in generation 1."""
+
+    @model_validator(mode="after")
+    def _light_is_null(self) -> Self:
+        if self.light and not self.null:
+            raise ValueError("light needs null = true: this version has no real light types")
+        return self
 
 
 class PathsSection(Section):
@@ -135,6 +149,8 @@ class MachineSection(Section):
     accelerator: Literal["auto", "tcg"] = "auto"
     """`auto`: KVM where a tiny guest really boots under it; `tcg`: without looking."""
     require_kvm: bool = False
+    gpus: bool = True
+    """Offer the graphics cards of the machine."""
     kernel: Path = Path("/var/cache/zosd/guest/vmlinuz")
     initrd: Path = Path("/var/cache/zosd/guest/initrd")
     """Both lie in one folder with their `manifest.json`, as `python -m images.guest` leaves them."""
@@ -168,8 +184,14 @@ class EngineSection(Section):
     """The bus is served at the latest after this time, also when adoption is not finished."""
 
 
+class PowerSection(Section):
+    off: tuple[str, ...] = ()
+    """Command that switches the machine off when its farmer wants it down; "" = never.  Only where it can be woken."""
+
+
 class ReportsSection(Section):
     uptime_period: Seconds = 2400
+    traffic_period: Seconds = 3600
     retry: Seconds = 30
     """A skipped or failed report is tried again after this time (below a minute, decision 58)."""
     compare_period: Seconds = 3600
@@ -224,6 +246,7 @@ class Config(Section):
     images: ImagesSection = Field(default_factory=ImagesSection)
     machine: MachineSection = Field(default_factory=MachineSection)
     engine: EngineSection = Field(default_factory=EngineSection)
+    power: PowerSection = Field(default_factory=PowerSection)
     reports: ReportsSection = Field(default_factory=ReportsSection)
     capacity: CapacitySection = Field(default_factory=CapacitySection)
     kyc: KycSection = Field(default_factory=KycSection)

@@ -15,6 +15,8 @@ def set_up(section: LogSection) -> None:
     level = logging.getLevelNamesMapping()[section.level.upper()]
     people = sys.stderr.isatty() and not section.json_lines
     shared: list[structlog.types.Processor] = [
+        # Deployment, workload, twin: bound once by whoever works on them.
+        structlog.contextvars.merge_contextvars,
         structlog.stdlib.add_log_level,
         structlog.stdlib.add_logger_name,
         structlog.processors.TimeStamper(fmt="iso"),

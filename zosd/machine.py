@@ -3,10 +3,28 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv6Address
 from typing import Protocol
 
 from zosd.capacity import DiskLeftAlone, MachineFacts, PoolSpace
+from zosd.gpus import Gpu
+
+LAN = "zos"
+"""Name under which the farm's LAN stands in the API, and of its bridge."""
+
+OWN_PORTS = (9943, 9944, 9945, 9651, 300, 80, 443, 8082)
+
+
+class NicRefused(Exception):
+    """A NIC cannot carry the public addresses; `str(e)` says why."""
+
+
+@dataclass(frozen=True, slots=True)
+class Nic:
+    addresses: tuple[str, ...]
+    """Global ones, in CIDR form."""
+    mac: str
 
 
 class Machine(Protocol):
@@ -55,5 +73,18 @@ class Machine(Protocol):
         """MAC of the bridge `zos`, for the node object."""
         ...
 
+    async def gpus(self) -> Sequence[Gpu]:
+        """Graphics cards that are offered.  Raises OSError."""
+        ...
 
-OWN_PORTS = (9943, 9944, 9945, 9651, 300, 80, 443, 8082)
+    async def nics(self) -> Mapping[str, Nic]:
+        """The NICs and the bridge of the LAN, by name."""
+        ...
+
+    async def public_nic(self) -> str:
+        """The NIC that carries public addresses; `zos` when they share the LAN's."""
+        ...
+
+    async def set_public_nic(self, name: str) -> None:
+        """Let another NIC (or, with `zos`, the LAN's) carry them, until the next start.  Raises NicRefused."""
+        ...

@@ -10,6 +10,7 @@ import asyncio
 from collections.abc import Awaitable, Callable, Coroutine
 from contextlib import AsyncExitStack
 from typing import Any, TypeVar
+from wsgiref.simple_server import WSGIServer
 
 import structlog
 
@@ -21,12 +22,9 @@ from zosd.accept.acceptor import Acceptor
 from zosd.accept.facts import Keys
 from zosd.accept.refusal import Refusal
 from zosd.accept.waiting import Waiting
-from zosd.api import table
-from zosd.api.deployments import Deployments
-from zosd.api.network import Networks
-from zosd.api.statistics import Statistics
-from zosd.api.system import System
+from zosd.api import served, table
 from zosd.books import Books
+from zosd.chainlife.farmer import Farmer
 from zosd.chainlife.link import ChainLink, open_link
 from zosd.chainlife.orders import Orders
 from zosd.chainlife.registered import Registered
@@ -34,10 +32,14 @@ from zosd.chainlife.side import ChainSide
 from zosd.clock import SystemClock
 from zosd.config import Config
 from zosd.context import NodeContext
+from zosd.doctor.bus import bus_problem
+from zosd.doctor.doctor import Doctor
 from zosd.engine.engine import Engine
 from zosd.journal.journal import Journal
 from zosd.journal.records import Key
 from zosd.journal.schema import JournalError
+from zosd.measures import Measures
+from zosd.metrics import NodeCollector
 from zosd.node_now import ThisNode
 from zosd.parts import Parts, null_parts
 from zosd.points import observed
@@ -62,7 +64,8 @@ class Node:
         self._key_file = config.node.key or self._paths.state / "key"
         self._key = Identity.load_or_generate(self._key_file)
         hook = settings_of.hook(config)
-        self._journal = Journal(self._paths.state / "journal.db", hook)
+        self._measures = Measures()
+        self._journal = Journal(self._paths.state / "journal.db", hook, self._measures)
         self._hook = hook
 
     async def run(self, stop: asyncio.Event) -> None:
@@ -94,7 +97,8 @@ class Node:
         await this.refresh()
 
         changed = _Changed()
-        engine = Engine(journal, provisioners, ctx, clock, settings_of.engine(config), changed)
+        measures = self._measures
+        engine = Engine(journal, provisioners, ctx, clock, settings_of.engine(config), changed, measures)
         orders = Orders(journal, clock, engine.wake)
         waiting = Waiting(
             journal, books, link.facts, this.node_id, this.machine, this.updatable, clock, engine.wake
@@ -114,8 +118,6 @@ class Node:
         watchdog = Watchdog(
             journal, engine, clock, config.engine.watchdog_period, config.engine.job_age_limit
         )
-        if config.metrics.listen:
-            metrics.serve(config.metrics.listen, journal, watchdog)
         services: list[Callable[[], Awaitable[None]]] = [
             waiting.run,
             watchdog.run,
@@ -123,7 +125,8 @@ class Node:
             lambda: parts.watch(engine.reported),
             lambda: self._look_at_addresses(this),
         ]
-        farmer: table.Farmer = _no_farmer
+        farmer = Farmer(journal)
+        side: ChainSide | None = None
         if link.chain is not None:
             side = ChainSide(
                 link.chain,
@@ -137,22 +140,53 @@ class Node:
                 waiting.look,
                 lambda text: parts.set_public_config(text, engine.look_again),
                 parts.set_farm_addresses,
+                farmer,
+                lambda: parts.traffic(ctx),
             )
             changed.tell = side.changed
-            farmer = side.farmer
             services.append(side.run)
         router = rmb.Router(
             config.bus.redis, not_found=table.NOT_FOUND, designed_errors=(Refusal, JournalError)
         )
+        doctor = Doctor(
+            config,
+            parts.machine,
+            watchdog,
+            clock,
+            self._paths.run,
+            lambda: (registered.facts.node, registered.trouble),
+            side.look if side else None,
+            lambda: bus_problem(config.bus.redis),
+        )
+        services.append(doctor.run)
+        server = self._serve_metrics(
+            NodeCollector(
+                journal,
+                watchdog,
+                engine,
+                lambda: side.chain_look.last if side else None,
+                lambda: doctor.bus_seconds,
+            )
+        )
         table.register(
             router,
-            {
-                **Deployments(journal, acceptor, engine, clock).handlers(),
-                **Statistics(journal, books, parts.machine).handlers(),
-                **Networks(journal, parts.machine).handlers(),
-                **System(parts.machine, provisioners).handlers(),
-            },
-            farmer,
+            served.handlers(
+                config,
+                clock,
+                journal,
+                books,
+                parts.machine,
+                provisioners,
+                ctx,
+                acceptor,
+                engine,
+                registered,
+                doctor,
+                measures,
+            ),
+            table.Callers(farmer.get, frozenset(map(TwinId, config.node.admins))),
+            light=config.node.light,
+            answered=measures.answered,
         )
         await engine.start()
         try:
@@ -166,6 +200,13 @@ class Node:
         finally:
             await engine.stop()
             await parts.close()
+            if server is not None:
+                server.shutdown()
+                server.server_close()
+
+    def _serve_metrics(self, collector: NodeCollector) -> WSGIServer | None:
+        listen = self._config.metrics.listen
+        return metrics.serve(listen, self._measures, collector) if listen else None
 
     async def _parts(self, books: Books) -> Parts:
         if self._config.node.null:
@@ -242,7 +283,3 @@ async def _unless(stop: asyncio.Event, work: Coroutine[Any, Any, T]) -> T | None
         for one in (task, stopping):
             one.cancel()
         await asyncio.gather(task, stopping, return_exceptions=True)
-
-
-async def _no_farmer() -> TwinId | None:
-    return None

@@ -11,7 +11,8 @@ import psutil
 from gridtypes import Capacity
 from zosd.capacity import GIB, DiskLeftAlone, MachineFacts, Media, PoolSpace
 from zosd.config import CapacitySection
-from zosd.machine import OWN_PORTS
+from zosd.gpus import Gpu
+from zosd.machine import LAN, OWN_PORTS, Nic, NicRefused
 
 SSD = 500 * GIB
 HDD = 1000 * GIB
@@ -67,3 +68,16 @@ class NullMachine:
 
     async def mac(self) -> str:
         return "02:00:00:00:00:00"
+
+    async def gpus(self) -> Sequence[Gpu]:
+        return ()
+
+    async def nics(self) -> Mapping[str, Nic]:
+        return {LAN: Nic((), await self.mac())}
+
+    async def public_nic(self) -> str:
+        return LAN
+
+    async def set_public_nic(self, name: str) -> None:
+        if name != LAN:
+            raise NicRefused(f"Link not found: the node has no NIC {name!r}")

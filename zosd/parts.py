@@ -15,6 +15,21 @@ from zosd.context import NoImages, NoRoots
 from zosd.machine import Machine
 from zosd.null_machine import NullMachine
 
+LIGHT = frozenset(
+    {
+        WorkloadType.ZMACHINE_LIGHT,
+        WorkloadType.NETWORK_LIGHT,
+        WorkloadType.ZDB,
+        WorkloadType.ZMOUNT,
+        WorkloadType.VOLUME,
+        WorkloadType.QSFS,
+        WorkloadType.ZLOGS,
+        WorkloadType.GATEWAY_NAME_PROXY,
+        WorkloadType.GATEWAY_FQDN_PROXY,
+    }
+)
+"""The types of a light node."""
+
 Report = Callable[[WorkloadId, str | None], Awaitable[None]]
 """Tells the engine that a workload failed (the text) or works again (None)."""
 LookAgain = Callable[[WorkloadType], None]
@@ -38,6 +53,11 @@ def _no_farm_addresses(addresses: Sequence[str]) -> None:
     """For nodes that fetch nothing."""
 
 
+async def _no_traffic(ctx: Context) -> Mapping[WorkloadId, int]:
+    """For nodes without public addresses."""
+    return {}
+
+
 async def _nothing_to_close() -> None:
     """For nodes that hold nothing."""
 
@@ -56,6 +76,8 @@ class Parts:
     """Take over the chain's public configuration (JSON as in `public_config_get`, or `null`)."""
     set_farm_addresses: Callable[[Sequence[str]], None] = _no_farm_addresses
     """Take over the farm's public addresses (`address/prefix`); images do not come from there."""
+    traffic: Callable[[Context], Awaitable[Mapping[WorkloadId, int]]] = _no_traffic
+    """Bytes sent and received by each public address since its interface was made."""
     close: Callable[[], Awaitable[None]] = _nothing_to_close
     """Let go of what runs, without ending it."""
 
@@ -63,4 +85,5 @@ class Parts:
 def null_parts(config: Config, books: Books) -> Parts:
     """A node that makes nothing."""
     machine = NullMachine(config.capacity, lambda: books.used)
-    return Parts(machine, null_provisioners(), NoRoots(), NoImages())
+    made = {type: one for type, one in null_provisioners().items() if not config.node.light or type in LIGHT}
+    return Parts(machine, made, NoRoots(), NoImages())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 from collections.abc import Collection, Mapping, Sequence
 from ipaddress import IPv4Address, IPv6Address, ip_address
@@ -13,11 +14,15 @@ import structlog
 from gridtypes import Capacity
 from provisioners.system.command import CommandFailed
 from provisioners.system.disk_class import DiskClass
+from provisioners.system.links import LinkError
 from provisioners.system.node_network import RESERVED_PORTS, NodeNetwork
 from provisioners.system.pools import Pools
 from zosd.api.system import hypervisor
+from zosd.api.tool import ToolFailed
 from zosd.capacity import DiskLeftAlone, MachineFacts, Media, PoolSpace
 from zosd.config import CapacitySection
+from zosd.gpus import Gpu, list_gpus
+from zosd.machine import LAN, Nic, NicRefused
 
 log = structlog.get_logger(__name__)
 
@@ -37,8 +42,10 @@ class RealMachine:
         pools: Pools,
         overhead: int,
         features: tuple[str, ...],
+        offers_gpus: bool,
     ) -> None:
         """`overhead`: bytes of memory that a guest takes beside its own."""
+        self._offers_gpus = offers_gpus
         self.features = features
         self._network = network
         self._pools = pools
@@ -89,7 +96,10 @@ class RealMachine:
         return found
 
     async def virtualized(self) -> bool:
-        return bool(await hypervisor())
+        try:
+            return bool(await hypervisor())
+        except ToolFailed as error:
+            raise OSError(f"whether the machine is a virtual one cannot be told: {error}") from error
 
     async def serial(self) -> str:
         try:
@@ -99,3 +109,19 @@ class RealMachine:
 
     async def mac(self) -> str:
         return (Path("/sys/class/net") / BRIDGE / "address").read_text().strip()
+
+    async def gpus(self) -> Sequence[Gpu]:
+        return await asyncio.to_thread(list_gpus) if self._offers_gpus else ()
+
+    async def nics(self) -> Mapping[str, Nic]:
+        found = await self._network.nics()
+        return {name: Nic(addresses, mac) for name, (addresses, mac) in found.items()}
+
+    async def public_nic(self) -> str:
+        return self._network.config.public_nic or LAN
+
+    async def set_public_nic(self, name: str) -> None:
+        try:
+            await self._network.set_public_nic(None if name == LAN else name)
+        except LinkError as error:
+            raise NicRefused(str(error)) from error

@@ -55,15 +55,18 @@ async def real_parts(config: Config, paths: NodePaths, key: Path) -> Parts:
     await pools.ensure()
     machines = await _machines(config.machine, paths)
     networks = NetworkProvisioner(network)
+    addresses = PublicIpProvisioner(network, WorkloadType.IP)
     provisioners: dict[WorkloadType, Provisioner] = {
         WorkloadType.ZMOUNT: ZMountProvisioner(pools),
         WorkloadType.NETWORK: networks,
         WorkloadType.IPV4: PublicIpProvisioner(network, WorkloadType.IPV4),
-        WorkloadType.IP: PublicIpProvisioner(network, WorkloadType.IP),
+        WorkloadType.IP: addresses,
         WorkloadType.ZMACHINE: machines,
     }
     accelerator = machines.accelerator.accelerator.value
-    machine = RealMachine(config.capacity, network, pools, machines.overhead, (accelerator,))
+    machine = RealMachine(
+        config.capacity, network, pools, machines.overhead, (accelerator,), config.machine.gpus
+    )
 
     farm_ranges: list[Network] = []
 
@@ -89,6 +92,7 @@ async def real_parts(config: Config, paths: NodePaths, key: Path) -> Parts:
         watch=lambda report: _watch(machines, network, report),
         set_public_config=set_public_config,
         set_farm_addresses=set_farm_addresses,
+        traffic=addresses.traffic,
         close=machines.close,
     )
 

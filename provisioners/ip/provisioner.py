@@ -72,6 +72,17 @@ class PublicIpProvisioner:
         found = [record.ipv4 for record in _records(ctx).values() if record.ipv4 and record.probed]
         return [str(address) for address in sorted(found)]
 
+    async def traffic(self, ctx: Context) -> dict[WorkloadId, int]:
+        """Bytes sent and received over each public interface that is there, since it was made; both types."""
+        records = _records(ctx)
+
+        def read() -> dict[WorkloadId, int]:
+            with open_links(None) as links:
+                found = {link.name: link.received + link.sent for link in links.all()}
+            return {id: found[record.tap] for id, record in records.items() if record.tap in found}
+
+        return await to_the_end(read)
+
     # -- parts -----------------------------------------------------------------------------------------------------
 
     async def _choose(self, ctx: Context, workload: PlacedWorkload) -> AddressRecord:

@@ -10,12 +10,14 @@ from pathlib import Path
 from pydantic import BaseModel, RootModel
 
 from gridtypes import TwinId, WorkloadId, WorkloadType
+from provisioners.network import inspection
 from provisioners.network import spec as network_spec
 from provisioners.network.private_network import NodeNetworkPart, PlanetaryNetwork
 from provisioners.network.record import PORT_TAKEN, NetworkRecord, reserve
 from provisioners.network.spec import NetworkSpec, netid_of
 from provisioners.protocol import (
     Context,
+    Inspection,
     InUse,
     NicSource,
     PlacedWorkload,
@@ -105,6 +107,10 @@ class NetworkProvisioner:
 
     async def inventory(self, ctx: Context) -> set[WorkloadId]:
         return ctx.owned(self.type)
+
+    async def inspect(self, ctx: Context, workload: PlacedWorkload, log_bytes: int) -> Inspection:
+        record = self._record(ctx, workload.id)
+        return await to_the_end(lambda: inspection.inspect(netid_of(workload.id), record))
 
     # -- for others ------------------------------------------------------------------------------------------------
 

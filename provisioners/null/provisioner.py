@@ -9,7 +9,7 @@ from pydantic import BaseModel
 
 from gridtypes import WorkloadId, WorkloadType
 from provisioners.null.shelf import Item, Shelf
-from provisioners.protocol import Context, PlacedWorkload
+from provisioners.protocol import Check, Context, Inspection, PlacedWorkload
 
 NOTICE = "null provisioner: nothing was really made"
 """Said in the message of every result."""
@@ -45,6 +45,13 @@ class NullProvisioner:
 
     async def inventory(self, ctx: Context) -> set[WorkloadId]:
         return self._shelf(ctx).ids()
+
+    async def inspect(self, ctx: Context, workload: PlacedWorkload, log_bytes: int) -> Inspection:
+        item = self._shelf(ctx).get(workload.id)
+        kind = "vm" if self.type in (WorkloadType.ZMACHINE, WorkloadType.ZMACHINE_LIGHT) else self.type.value
+        message = NOTICE if item else "it is not on the shelf"
+        check = Check(f"{kind}.config", item is not None, message)
+        return Inspection({"made": item.made if item else 0}, (check,), NOTICE)
 
     def _shelf(self, ctx: Context) -> Shelf:
         return Shelf(ctx.paths.run / "null" / self.type.value)

@@ -94,6 +94,28 @@ def release_other_public_nic(config: NodeNetworkConfig) -> None:
                 links.release(port)
 
 
+def is_nic(config: NodeNetworkConfig, link: Link) -> bool:
+    """Whether it is a real device, or one that the configuration calls so."""
+    if link.name in (config.uplink, config.public_nic):
+        return True
+    return link.kind is None and link.name != "lo"
+
+
+def check_public_nic(config: NodeNetworkConfig, name: str) -> None:
+    """Raises LinkError, in the words of the specification, when the link cannot carry the public segment."""
+    with open_links(None) as links:
+        link = links.find(name)
+        if link is None:
+            raise LinkError(f"Link not found: the node has no NIC {name!r}")
+        # In a container a NIC is one end of a veth whose other end lies outside; ours have names of ours.
+        ours = name.startswith(("v-", "p-", "h-", "d-", "t-", "b-")) or name in ("lo", LAN_END)
+        if ours or link.kind not in (None, "veth"):
+            raise LinkError(f"invalid exit bridge must be a physical nic or the default bridge: {name}")
+        public = links.find(PUBLIC_BRIDGE)
+        if link.master is not None and (public is None or link.master != public.index):
+            raise LinkError(f"device is '{name}' already used")
+
+
 def _nic(links: Links, name: str, role: str) -> Link:
     link = links.find(name)
     if link is None:

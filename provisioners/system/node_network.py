@@ -138,6 +138,26 @@ class NodeNetwork:
                 self._record.write(config.model_dump(mode="json"))
             await to_the_end(self._ensure)
 
+    async def set_public_nic(self, name: str | None) -> None:
+        """Let another NIC carry the public segment, None for the uplink's own; until the next start.
+
+        Public addresses have to be ensured again afterwards: their rules name the port.  Raises LinkError, and the
+        former NIC goes on carrying it.
+        """
+        async with self._lock:
+            former = self.config
+            if name == former.public_nic:
+                return
+            if name is not None:
+                await asyncio.to_thread(node_bridges.check_public_nic, former, name)
+            self.config = former.model_copy(update={"public_nic": name})
+            try:
+                await to_the_end(self._ensure)
+            except BaseException:
+                self.config = former
+                await to_the_end(self._ensure)
+                raise
+
     def _ensure(self) -> None:
         mtu = node_bridges.ensure(self.config, self.identity)
         node_bridges.release_other_public_nic(self.config)
@@ -231,6 +251,24 @@ class NodeNetwork:
                     addresses = links.addresses(link) if link else set()
                 answer[key] = [str(a.ip) for a in sorted(addresses, key=str) if _is_global_unicast(a)]
             return answer
+
+        return await asyncio.to_thread(read)
+
+    async def nics(self) -> dict[str, tuple[tuple[str, ...], str]]:
+        """Global unicast addresses in CIDR form, and the MAC, of every NIC and of `zos`."""
+
+        def read() -> dict[str, tuple[tuple[str, ...], str]]:
+            with open_links(None) as links:
+                return {
+                    link.name: (
+                        tuple(
+                            str(a) for a in sorted(links.addresses(link), key=str) if _is_global_unicast(a)
+                        ),
+                        link.mac,
+                    )
+                    for link in links.all()
+                    if link.name == node_bridges.LAN_BRIDGE or node_bridges.is_nic(self.config, link)
+                }
 
         return await asyncio.to_thread(read)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -12,7 +13,7 @@ import structlog
 
 from gridtypes import WorkloadId, WorkloadType
 from gridtypes.results import ZMachineResult
-from provisioners.protocol import Context, NodePaths, OwnerFile, PlacedWorkload, WorkloadError
+from provisioners.protocol import Context, Inspection, NodePaths, OwnerFile, PlacedWorkload, WorkloadError
 from provisioners.system import accelerator, cgroup, console_server
 from provisioners.system.accelerator import Verdict
 from provisioners.system.blocking import to_the_end
@@ -22,7 +23,7 @@ from provisioners.system.console import Console
 from provisioners.system.console_server import ConsoleServer, console_port
 from provisioners.system.keyed_locks import KeyedLocks
 from provisioners.system.qmp import QmpFailed
-from provisioners.zmachine import attachments, config_disk, memory
+from provisioners.zmachine import attachments, config_disk, inspection, memory
 from provisioners.zmachine.attachments import Attachments
 from provisioners.zmachine.ending import last_words
 from provisioners.zmachine.guest_config import GuestConfig, Mount
@@ -141,6 +142,16 @@ class ZMachineProvisioner:
 
     async def resume(self, ctx: Context, workload: WorkloadId) -> None:
         await self._set_paused(ctx, workload, paused=False)
+
+    async def inspect(self, ctx: Context, workload: PlacedWorkload, log_bytes: int) -> Inspection:
+        wanted = specification(workload)
+        record = _read(ctx.owner_file(workload.id, self.type))
+        disks: dict[str, Path] = {}
+        for disk in wanted.disks:
+            with contextlib.suppress(WorkloadError):
+                disks[str(disk.zmount.name)] = (await ctx.disk(disk.zmount)).path
+        place, status = Place.of(ctx.paths, workload.id), self.status(workload.id)
+        return await to_the_end(lambda: inspection.inspect(wanted, place, record, status, disks, log_bytes))
 
     # -- for the daemon --------------------------------------------------------------------------------------------
 

@@ -55,6 +55,8 @@ class Message:
     signature: str = ""
     tag: str | None = None
     """The client's own mark; never sent over HTTP, restored on the reply."""
+    reference: str | None = None
+    """What a local client of generation 2 calls its request (`ref`); never sent over HTTP.  None: of generation 1."""
 
     @classmethod
     def from_json(cls, raw: bytes | str) -> Message:
@@ -82,10 +84,11 @@ class Message:
             error=_text(fields, "err"),
             signature=_text(fields, "sig"),
             tag=None if fields.get("tag") is None else _text(fields, "tag"),
+            reference=None if fields.get("ref") is None else _text(fields, "ref"),
         )
 
     def to_json(self) -> bytes:
-        """Encode with every key of the reference daemon; `tag` only when it is set."""
+        """Encode with every key of the reference daemon; `tag` and `ref` only when they are set."""
         fields: dict[str, Any] = {
             "ver": self.version,
             "uid": self.uid,
@@ -104,6 +107,8 @@ class Message:
         }
         if self.tag is not None:
             fields["tag"] = self.tag
+        if self.reference is not None:
+            fields["ref"] = self.reference
         return json.dumps(fields, separators=(",", ":"), ensure_ascii=False).encode()
 
     def preimage(self) -> bytes:

@@ -11,7 +11,7 @@ from typing import Final
 
 from rmb.errors import MessageError, NotDelivered, SignatureError
 from rmb.gen2.encryption import EncryptionError, EncryptionKey, decrypt, encrypt
-from rmb.gen2.envelope import SCHEMA, Body, Cipher, Envelope, Plain
+from rmb.gen2.envelope import SCHEMA, Body, Cipher, Envelope, Plain, Request
 from rmb.gen2.refusals import Code
 from rmb.gen2.session import Session
 from rmb.gen2.twin_cards import TwinCard, TwinCards
@@ -101,7 +101,27 @@ class Postman:
         if expires_at <= now or envelope.timestamp > now + FUTURE_S:
             raise Distrusted(Code.EXPIRED, "envelope validation error: message has expired")
         card = await self._proven(envelope, source)
-        return Opened(envelope, source, self._unpacked(card, envelope), expires_at)
+        if self._fits(card, envelope):
+            try:
+                return Opened(envelope, source, self._unpacked(card, envelope), expires_at)
+            except Distrusted as problem:
+                if problem.code is not Code.ENCRYPTION:
+                    raise
+        newer = await self._cards.newer(card)
+        if newer is None:
+            raise Distrusted(Code.UNKNOWN_TWIN, f"unknown twin id '{source.twin}'")
+        return Opened(envelope, source, self._unpacked(newer, envelope), expires_at)
+
+    def _fits(self, card: TwinCard, envelope: Envelope) -> bool:
+        """Whether the sender writes as its card says.
+
+        Who asks in plain words although both have a key may have cleared its own: an answer would be encrypted for a
+        key that is gone.
+        """
+        if isinstance(envelope.payload, Cipher):
+            return card.pk is not None
+        both = card.pk is not None and self._encryption is not None
+        return not (both and isinstance(envelope.body, Request))
 
     async def _proven(self, envelope: Envelope, source: Session) -> TwinCard:
         """The source's card, with whose key the signature fits."""
@@ -135,6 +155,5 @@ class Postman:
                 try:
                     return decrypt(self._encryption.shared_with(card.pk), data)
                 except EncryptionError as problem:
-                    self._cards.forget(card.twin)
                     raise Distrusted(Code.ENCRYPTION, f"e2e error: {problem}") from problem
         return b""

@@ -8,6 +8,7 @@ from typing import Final
 from rmb.errors import MessageError
 
 _MAX_TWIN: Final = 2**32 - 1
+_MAX_DIGITS: Final = 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,7 +22,7 @@ class Session:
     def parse(cls, text: str) -> Session:
         """Read `<twin>` or `<twin>:<connection>`, split at the first colon.  Raises MessageError."""
         twin, colon, connection = text.partition(":")
-        if not (twin.isascii() and twin.isdigit() and int(twin) <= _MAX_TWIN):
+        if not _is_number(twin) or int(twin) > _MAX_TWIN:
             raise MessageError(f"address {text!r}: {twin!r} is no twin id")
         return cls(int(twin), connection if colon else None)
 
@@ -38,6 +39,11 @@ def parse_stream_id(text: str) -> tuple[int, int]:
     """(milliseconds, sequence) of a Redis stream id `<ms>` or `<ms>-<seq>`.  Raises MessageError."""
     milliseconds, dash, sequence = text.partition("-")
     parts = (milliseconds, sequence if dash else "0")
-    if not all(part.isascii() and part.isdigit() for part in parts):
+    if not all(map(_is_number, parts)):
         raise MessageError(f"stream id {text!r}: expected <milliseconds>-<sequence>")
     return int(parts[0]), int(parts[1])
+
+
+def _is_number(text: str) -> bool:
+    """Decimal digits of a number that may fit into 64 bits."""
+    return len(text) <= _MAX_DIGITS and text.isascii() and text.isdigit()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from dataclasses import dataclass
 from typing import Final, Protocol
 
@@ -26,6 +27,8 @@ class TwinCard:
     """Public key for encryption; None: it wants its messages plain."""
     relays: str
     """Text of the twin's record."""
+    asked_at: float = 0.0
+    """When the chain said so, on the monotonic clock."""
 
 
 class TwinReads(Protocol):
@@ -39,6 +42,8 @@ class TwinCards:
 
     LIFE: Final = 60.0
     MISS_LIFE: Final = 5.0
+    NEW: Final = 0.5
+    """Seconds in which a card is not asked for again: nobody makes us ask the chain with each message."""
 
     def __init__(self, chain: TwinReads) -> None:
         self._chain = chain
@@ -50,6 +55,15 @@ class TwinCards:
             return await self._lookups.get(twin)
         except TooManyLookups as problem:
             raise BusUnavailable(str(problem)) from problem
+
+    async def newer(self, card: TwinCard) -> TwinCard | None:
+        """The card anew, unless it is quite new: for what does not fit to the one that is remembered.
+
+        Raises BusUnavailable.
+        """
+        if time.monotonic() - card.asked_at > self.NEW:
+            self.forget(card.twin)
+        return await self.get(card.twin)
 
     def forget(self, twin: int) -> None:
         """Ask the chain again: what was remembered did not fit, or the chain told of a change."""
@@ -65,6 +79,6 @@ class TwinCards:
             ) from problem
         except (ChainUnavailable, ChainError) as problem:
             raise BusUnavailable(f"cannot look up twin {twin}: {problem}") from problem
-        return (
-            None if found is None else TwinCard(twin, found.account_id, found.pk or None, found.relay or "")
-        )
+        if found is None:
+            return None
+        return TwinCard(twin, found.account_id, found.pk or None, found.relay or "", time.monotonic())

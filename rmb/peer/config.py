@@ -124,6 +124,12 @@ class RelaysSection(Section):
         return value
 
 
+class ServicesSection(Section):
+    generation2: tuple[Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)*$")], ...] = ()
+    """Commands, or their first words, whose services read requests in generation 2's form, as the existing `rmb-peer`
+    hands them over: `zos` means `zos` and all that begins with `zos.`."""
+
+
 class LimitsSection(Section):
     backlog: Count = 10_000
     """Own requests without an answer."""
@@ -163,5 +169,6 @@ class PeerConfig(Section):
     twins: TwinsSection = TwinsSection()
     listen: ListenSection = ListenSection()
     relays: RelaysSection = RelaysSection()
+    services: ServicesSection = ServicesSection()
     limits: LimitsSection = LimitsSection()
     log: LogSection = LogSection()

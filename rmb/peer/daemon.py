@@ -67,7 +67,7 @@ async def serve(
 ) -> None:
     """Carry messages for `twin` until cancelled."""
     link = RedisLink(RedisAddress.parse(config.redis.url))
-    store = PeerStore(link, config.limits.store())
+    store = PeerStore(link, config.limits.store(), config.services.generation2)
     locator = Locator(config.twins.addresses, directory, config.listen.port)
     namespace = config.listen.namespace or None
     async with Sender(identity, locator, namespace, config.limits.sending) as sender:

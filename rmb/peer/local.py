@@ -55,7 +55,8 @@ def outgoing(request: Message, own_twin: int, uid: str, destination: int) -> Out
         proxied=False,
         error="",
         signature="",
-        tag=None,
+        tag=None if request.reference is None else request.tag,
+        reference=None,
     )
     return Outgoing(part)
 

@@ -123,7 +123,12 @@ class Outbox:
         request = await self._store.waiting(part.uid)
         if request is not None:
             answer = replace(
-                part.message, error=f"all retries done: {failure}", reply_to=request.reply_to, tag=request.tag
+                part.message,
+                source=part.message.source if request.reference is None else 0,  # it is our own word
+                error=f"all retries done: {failure}",
+                reply_to=request.reply_to,
+                tag=request.tag,
+                reference=request.reference,
             )
             await self._store.settle(part.uid, answer)
         log.info("request not delivered", uid=part.uid, command=part.message.command, reason=str(failure))

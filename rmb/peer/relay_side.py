@@ -111,7 +111,7 @@ class RelaySide:
             payload = message.payload() or NULL
             raw = await self._postman.seal(
                 message.uid, Session(twin), Request(message.command), payload, life=life,
-                schema=message.schema or SCHEMA,
+                schema=message.schema or SCHEMA, tags=message.tag,
             )  # fmt: skip
             assert self._links is not None
             await self._links.send(raw, min(SEND_S, life))
@@ -203,7 +203,7 @@ class RelaySide:
         kept = {"source": str(opened.source), "uid": envelope.uid, "expires": opened.expires_at}
         await self._redis.command("SET", _key(uid), json.dumps(kept), "EX", left + 1)
         seen = queues.replay(opened.source.twin, envelope.challenge().hex())
-        entry = await self._store.deliver(message, seen, int(opened.expires_at) + 1)
+        entry = await self._store.deliver(message, seen, int(opened.expires_at) + 1, opened.source)
         if entry is Entry.TAKEN:
             return
         await self._redis.command("DEL", _key(uid))

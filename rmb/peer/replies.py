@@ -13,6 +13,7 @@ from rmb.errors import MessageError
 from rmb.gen1 import time_rules
 from rmb.gen1.message import MAX_SIZE, Message
 from rmb.gen1.uid import destination_of, is_uuid4
+from rmb.peer import local_json
 from rmb.peer.relay_side import RelaySide
 from rmb.peer.sender import DeliveryFailed, Sender
 from rmb.peer.store import Entry, PeerStore
@@ -40,7 +41,8 @@ class Replies:
     async def process(self, raw: bytes) -> None:
         """Bring one reply of a local service on its way.  Raises BusUnavailable."""
         try:
-            reply = Message.from_json(raw)
+            is_gen2 = local_json.is_reply(raw)
+            reply = local_json.reply(raw, self._own_twin) if is_gen2 else Message.from_json(raw)
         except MessageError as error:
             log.warning("dropped a reply", reason=str(error))
             return
@@ -69,7 +71,7 @@ class Replies:
         if request is None or destination_of(reply.uid) != reply.source:
             log.debug("dropped a reply that nobody waits for", uid=reply.uid, source=reply.source)
             return Entry.UNKNOWN
-        answer = replace(reply, reply_to=request.reply_to, tag=request.tag)
+        answer = replace(reply, reply_to=request.reply_to, tag=request.tag, reference=request.reference)
         return await self._store.settle(reply.uid, answer, seen, seen_until)
 
     async def failed(self, uid: str, reason: str) -> None:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass, replace
 from enum import Enum
 from typing import Final
 
@@ -14,7 +14,8 @@ from rmb import queues
 from rmb.errors import MessageError
 from rmb.gen1 import time_rules
 from rmb.gen1.message import Message
-from rmb.peer import scripts
+from rmb.gen2.session import Session
+from rmb.peer import local_json, scripts
 from rmb.redis_link import RedisLink
 
 log = structlog.get_logger("rmb.peer")
@@ -70,9 +71,11 @@ class Outgoing:
 class PeerStore:
     """All durable state of the peer."""
 
-    def __init__(self, link: RedisLink, limits: StoreLimits) -> None:
+    def __init__(self, link: RedisLink, limits: StoreLimits, generation2: Collection[str] = ()) -> None:
+        """`generation2` are the commands, or beginnings of commands up to a dot, whose services read that form."""
         self._link = link
         self._limits = limits
+        self._generation2 = generation2
 
     async def next_uid(self, destination: int) -> str:
         count = await self._link.command("INCR", queues.counter(destination))
@@ -111,12 +114,12 @@ class PeerStore:
         `seen` is the replay key of a message from outside.
         """
         keys = [queues.BACKLOG, queues.DEADLINES, queues.OUTBOX, answer.reply_to, seen or queues.BACKLOG]
-        arguments = (uid, answer.to_json(), ANSWER_LIFE, seen_until if seen else 0)
+        arguments = (uid, _for_client(answer), ANSWER_LIFE, seen_until if seen else 0)
         return Entry(bytes(await self._link.run(scripts.SETTLE, keys, *arguments)).decode())
 
     async def push_answer(self, answer: Message) -> None:
         """Give a client an answer to a request that never was in the backlog."""
-        await self._link.run(scripts.PUSH_ANSWER, [answer.reply_to], answer.to_json(), ANSWER_LIFE)
+        await self._link.run(scripts.PUSH_ANSWER, [answer.reply_to], _for_client(answer), ANSWER_LIFE)
 
     async def expired(self, limit: int = 100) -> list[str]:
         """Ids of requests whose lifetime is over."""
@@ -130,10 +133,15 @@ class PeerStore:
         """Drop a request without an answer."""
         await self._link.run(scripts.FORGET, [queues.BACKLOG, queues.DEADLINES, queues.OUTBOX], uid)
 
-    async def deliver(self, message: Message, seen: str = "", seen_until: int = 0) -> Entry:
-        """Hand a request to the service of its command."""
+    async def deliver(
+        self, message: Message, seen: str = "", seen_until: int = 0, session: Session | None = None
+    ) -> Entry:
+        """Hand a request to the service of its command; `session` is its sender's, where it has a name."""
         now = int(time.time())
+        message = replace(message, reference=None)
         raw = message.to_json()
+        if self._is_generation2(message.command):
+            raw = local_json.request(message, session or Session(message.source))
         root = message.command.partition(".")[0]
         lifetime = max(
             1, min(time_rules.deadline(message.now, message.expiration) - now, time_rules.DEFAULT_LIFETIME)
@@ -164,6 +172,9 @@ class PeerStore:
         )
         return Entry(bytes(await self._link.run(scripts.DELIVER, keys, *arguments)).decode())
 
+    def _is_generation2(self, command: str) -> bool:
+        return any(command == name or command.startswith(f"{name}.") for name in self._generation2)
+
     async def answered(self, reply: Message) -> None:
         """A service answered: its caller may ask again."""
         caller = reply.destinations[0] if reply.destinations else 0
@@ -178,6 +189,11 @@ class PeerStore:
         """Replies kept under `reply_to`, newest first; they stay there."""
         found = await self._link.command("LRANGE", reply_to, 0, -1)
         return [message for raw in found if (message := _decoded(raw, reply_to))]
+
+
+def _for_client(answer: Message) -> bytes:
+    """In the form of the generation in which the client asked."""
+    return answer.to_json() if answer.reference is None else local_json.response(answer)
 
 
 def _decoded(raw: bytes, key: str) -> Message | None:

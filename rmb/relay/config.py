@@ -16,9 +16,9 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Literal
 
-from pydantic import Field, field_validator
+from pydantic import Field, field_validator, model_validator
 
-from rmb.redis_link import RedisAddress
+from rmb.relay.stores.redis_connection import addresses, connect
 from rmb.settings import Section
 
 
@@ -31,6 +31,8 @@ class RelaySection(Section):
     """Most sessions that are connected at the same time."""
     largest: int = Field(default=20 << 20, ge=1024)
     """Of one envelope."""
+    ping: float = Field(default=30.0, ge=0)
+    """How often a silent peer is asked whether it is still there; 0: never."""
     federation_scheme: Literal["https", "http"] = "https"
     """How other relays are reached; `http` is for grids on one machine."""
     others: dict[str, str] = Field(default_factory=dict)
@@ -48,6 +50,8 @@ class RelaySection(Section):
 class StoreSection(Section):
     redis: str = ""
     """`redis://host:port` or `unix:///path`: shared by the processes of a relay.  Empty: a file of our own."""
+    cluster: bool = False
+    """It is a Redis Cluster; `redis` names one of its nodes, or several between commas."""
     file: Path = Path("/var/lib/rmb-relay/messages.db")
     """Where messages wait without Redis."""
     always: bool = False
@@ -57,8 +61,16 @@ class StoreSection(Section):
     @classmethod
     def _readable(cls, value: str) -> str:
         if value:
-            RedisAddress.parse(value)
+            addresses(value)
         return value
+
+    @model_validator(mode="after")
+    def _fitting(self) -> StoreSection:
+        if self.cluster and not self.redis:
+            raise ValueError("cluster = true needs the address of a node in `redis`")
+        if self.redis:
+            connect(addresses(self.redis), cluster=self.cluster)
+        return self
 
 
 class ChainSection(Section):

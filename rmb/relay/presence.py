@@ -93,7 +93,7 @@ class SharedPresence:
         while True:
             try:
                 await work()
-            except (RedisError, OSError) as problem:
+            except (RedisError, OSError, KeyError) as problem:  # KeyError: a slot that no node has
                 log.warning("relay processes cannot hear each other", why=str(problem))
                 await asyncio.sleep(PAUSE_S)
 
@@ -110,6 +110,7 @@ class SharedPresence:
         await asyncio.sleep(REFRESH_S)
 
     async def _listen(self) -> None:
+        await self._redis.initialize()  # a cluster's channels lie on nodes that it has to know first
         channel = self._redis.pubsub(ignore_subscribe_messages=True)
         try:
             await channel.subscribe(TOOK, WAKE)
@@ -119,7 +120,7 @@ class SharedPresence:
             async for message in channel.listen():
                 self._hear(message["channel"].decode(), message["data"].decode(errors="replace"))
         finally:
-            await channel.aclose()  # type: ignore[no-untyped-call]  # the library says no types here
+            await channel.aclose()
 
     def _hear(self, channel: str, text: str) -> None:
         instance, _, rest = text.partition(" ")

@@ -11,7 +11,6 @@ from typing import Any
 import structlog
 from aiohttp import web
 
-from rmb.redis_link import RedisAddress
 from rmb.relay.config import RelayConfig, split_listen
 from rmb.relay.federation import Federation
 from rmb.relay.hub import Hub
@@ -22,6 +21,7 @@ from rmb.relay.ranker import Ranker
 from rmb.relay.router import Router, refusal
 from rmb.relay.server import RelayServer
 from rmb.relay.stores.message_store import MessageStore
+from rmb.relay.stores.redis_connection import addresses
 from rmb.relay.stores.redis_store import RedisStore
 from rmb.relay.stores.sqlite_store import SqliteStore
 from rmb.relay.twins import Twins, follow
@@ -73,7 +73,13 @@ class Relay:
             self._presence.is_elsewhere,
         )
         self._server = RelayServer(
-            self.hub, self._router, self.twins, self.metrics, self._presence, config.relay.largest
+            self.hub,
+            self._router,
+            self.twins,
+            self.metrics,
+            self._presence,
+            config.relay.largest,
+            config.relay.ping,
         )
         self._runner = web.AppRunner(
             self._server.application(), access_log=None, shutdown_timeout=1.0, handler_cancellation=True
@@ -139,7 +145,7 @@ async def _end(tasks: set[asyncio.Task[None]]) -> None:
 
 def _store(config: RelayConfig, instance: str) -> MessageStore:
     if config.store.redis:
-        return RedisStore(RedisAddress.parse(config.store.redis), instance)
+        return RedisStore(addresses(config.store.redis), instance, cluster=config.store.cluster)
     return SqliteStore(config.store.file)
 
 

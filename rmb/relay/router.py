@@ -81,6 +81,9 @@ class Router:
         if not destination.twin:
             self._refuse(envelope, "message with missing destination", sender)
             return
+        if envelope.timestamp + envelope.expiration <= time.time():
+            self._refuse(envelope, "message has expired", sender)
+            return
         target = Session(destination.twin, _connection(destination))
         waiting = self._waiting.get(target.twin)
         if waiting is not None:  # behind those that came before

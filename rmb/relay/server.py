@@ -25,6 +25,8 @@ log = structlog.get_logger("rmb.relay")
 LARGEST_MESSAGE = 20 << 20
 """Bytes of one envelope, as the existing peers' largest payloads need; larger ones end the connection."""
 HEADERS_S = 60.0
+PING_S = 30.0
+"""Between two pings of a silent peer; one that does not answer within half of it is gone, whatever its socket says."""
 
 
 class RelayServer:
@@ -38,6 +40,7 @@ class RelayServer:
         metrics: Metrics,
         presence: Presence,
         largest: int = LARGEST_MESSAGE,
+        ping: float = PING_S,
     ) -> None:
         self._hub = hub
         self._router = router
@@ -45,6 +48,7 @@ class RelayServer:
         self._metrics = metrics
         self._presence = presence
         self._largest = largest
+        self._ping = ping or None
         self.is_draining = False
         """Set before the end: no new connections, and health says so."""
 
@@ -94,7 +98,7 @@ class RelayServer:
         except _Refused as refused:
             self._metrics.rejected.labels(refused.text.partition(":")[0]).inc()
             return web.Response(status=refused.status, text=refused.text)
-        socket = web.WebSocketResponse(max_msg_size=self._largest, compress=False)
+        socket = web.WebSocketResponse(max_msg_size=self._largest, compress=False, heartbeat=self._ping)
         await socket.prepare(request)
         transport = request.transport
         if transport is None:

@@ -14,9 +14,10 @@ def main() -> int:
     wanted = sys.argv[1:]
     failed = []
     for file in sorted(Path(__file__).parent.glob("bench_*.py")):
-        if wanted and file.stem.removeprefix("bench_") not in wanted:
+        name = file.stem.removeprefix("bench_")
+        if wanted and not any(name == each or name.startswith(f"{each}_") for each in wanted):
             continue
-        print(f"\n== {file.stem.removeprefix('bench_')}", flush=True)
+        print(f"\n== {name}", flush=True)
         done = subprocess.run(
             [sys.executable, "-m", f"tests.bench.{file.stem}"], timeout=LIMIT_S, check=False
         )

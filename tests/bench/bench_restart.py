@@ -1,4 +1,4 @@
-"""Restart of the daemon with 200 deployments: time until everything is adopted, and until nothing is left to do.
+"""Restart of the daemon with 334 deployments (1,002 workloads): until all is adopted, and nothing is left to do.
 
 python -m tests.bench.bench_restart [COUNT]
 """
@@ -15,7 +15,7 @@ from pathlib import Path
 from tests.bench.bench_accept import made, quiet
 from tests.zosd.parts import FakeChain, daemon
 
-COUNT = 200
+COUNT = 334
 
 
 @dataclass(frozen=True)
@@ -35,7 +35,7 @@ async def fill(folder: Path, count: int) -> FakeChain:
         for one in made(count):
             node.chain.sign_up(one)
             await node.deploy(one)
-        await node.settled(120)
+        await node.settled(900)
         return node.chain
 
 
@@ -47,7 +47,7 @@ async def restart(folder: Path, chain: FakeChain) -> tuple[float, float, float]:
         await node.engine.adopted.wait()
         adopted = time.perf_counter() - start
         await asyncio.sleep(0)
-        await node.settled(120)
+        await node.settled(900)
         return loaded, adopted, time.perf_counter() - start
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from client import checks, workloads
-from client.node_client import Amounts, Counters
+from client.node_answers import Amounts, Counters
 from gridtypes import GIB, Deployment, Workload
 
 

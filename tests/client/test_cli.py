@@ -11,7 +11,7 @@ import pytest
 import typer
 from typer.testing import CliRunner, Result
 
-from client import cli, following, profile
+from client import cli, following, profile, running
 from client.profile import BusPart, ChainPart, Profile, UserPart
 from rmb import BusUnavailable
 from tests.client.fake_grid import USER, FakeGrid
@@ -56,8 +56,8 @@ def zos(grid: FakeGrid, key: Identity, tmp_path: Path, monkeypatch: pytest.Monke
 
     monkeypatch.setattr(following, "POLL_FIRST_S", 0.001)
     monkeypatch.setattr(profile, "load", lambda name: PROFILE)
-    monkeypatch.setattr(cli, "connect", connect)
-    monkeypatch.setattr(cli, "Chain", lambda urls: grid.chain)
+    monkeypatch.setattr(running, "connect", connect)
+    monkeypatch.setattr(running, "Chain", lambda urls: grid.chain)
     monkeypatch.setattr(Identity, "load", lambda path, type: key)
     return Zos(grid, tmp_path)
 
@@ -198,7 +198,7 @@ def test_a_chain_or_bus_that_is_away_is_status_1(zos: Zos, monkeypatch: pytest.M
         raise BusUnavailable("nothing answers at unix:///redis")
 
     zos.grid.chain.closed = False
-    monkeypatch.setattr(cli, "connect", no_bus)
+    monkeypatch.setattr(running, "connect", no_bus)
     result = zos.run("ls")
     assert (result.exit_code, only_line(result)) == (1, "zos: nothing answers at unix:///redis")
     assert zos.grid.chain.closed

@@ -166,3 +166,16 @@ def test_the_example_of_the_manual_runs(zos: Any, profiles: Path) -> None:
         ["vm", "zmachine", "ok"],
     ]
     assert zos("cancel", last.split()[1].strip(":")) == [{"cancelled": [int(last.split()[1].strip(":"))]}]
+
+
+def test_a_plan_a_node_and_its_doctor(zos: Any, tmp_path: Path) -> None:
+    (planned,) = zos("plan", _file(tmp_path, PAIR))
+    assert [node["act"] for node in planned["nodes"]] == ["create", "create"]
+    assert planned["monthly_usd"] > 0
+    assert zos("ls") == [[]]
+    (shown,) = zos("node", "show", "1")
+    assert (shown["up"], shown["health"]["system_status_ok"], shown["gpus"]) == (True, True, [])
+    assert shown["free"]["sru"] > 0
+    # The grid's user is not its farmer.
+    zos("node", "doctor", "1", status=1)
+    assert zos.said == "zos: unauthorized"

@@ -87,9 +87,10 @@ class User:
             time.sleep(0.3)
         return left
 
-    def exec(self, place: str, *command: str) -> str:
+    def exec(self, place: str, *command: str, limit: float = 60.0) -> str:
         """What a command prints in a node, the internet or the grid; fails the test when it fails."""
-        answer = self.grid.call({"do": "exec", "node": place, "command": list(command)})
+        request = {"do": "exec", "node": place, "command": list(command), "limit": limit}
+        answer = self.grid.call(request, timeout=limit + 10)
         assert answer["status"] == 0, f"`{' '.join(command)}` in {place}: {answer['output']}"
         return str(answer["output"])
 

@@ -53,7 +53,7 @@ def test_a_finished_image_is_not_made_again(tmp_path: Path, monkeypatch: pytest.
     def no_network(*_: object, **__: object) -> str:
         raise AssertionError("nothing may be run")
 
-    monkeypatch.setattr(debian, "_run", no_network)
+    monkeypatch.setattr(debian, "run_tool", no_network)
     assert guest.build(tmp_path) == target
     (target / "initrd").write_text("damaged")
     assert not guest.is_current(target, guest.recipe_hash())
@@ -69,7 +69,7 @@ def test_a_package_is_downloaded_once(tmp_path: Path, monkeypatch: pytest.Monkey
             (tmp_path / "thing_1.0_amd64.deb").write_text("deb")
         return "1.0\n"
 
-    monkeypatch.setattr(debian, "_run", apt)
+    monkeypatch.setattr(debian, "run_tool", apt)
     first = PackageCache(tmp_path).fetch(["thing"])["thing"]
     assert (first.version, first.file) == ("1.0", "thing_1.0_amd64.deb")
     ran.clear()

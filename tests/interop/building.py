@@ -1,7 +1,8 @@
 """Build and run the small programs below `clients`.
 
-They are ours; the libraries that they use come from the public registries.  They are built in a folder of their own; a
-missing tool-chain or registry skips the test with the reason.
+They are ours; the libraries that they use come from the public registries: fetched by version and hash, without
+running anything of theirs, then built without a network.  What was built runs as nobody.  A missing tool-chain or
+registry skips the test with the reason.
 """
 
 from __future__ import annotations
@@ -20,6 +21,13 @@ CLIENTS = Path(__file__).parent / "clients"
 CACHE = Path(os.environ.get("ZOS_CACHE", "/var/cache/zos")) / "interop"
 BUILD_S = 1500
 LIFE_S = 240
+IS_ROOT = os.geteuid() == 0
+NOBODY = (
+    "unshare", "--pid", "--fork", "--kill-child", "--mount-proc", "--",
+    "setpriv", "--reuid", "65534", "--regid", "65534", "--clear-groups", "--no-new-privs", "--",
+)  # fmt: skip
+"""Run a command without any right, in a process namespace that ends with it."""
+OFFLINE = ("unshare", "--net", "--")
 
 
 def folder_of(name: str) -> Path:
@@ -33,12 +41,40 @@ def folder_of(name: str) -> Path:
     return target
 
 
-def build(folder: Path, *command: str) -> None:
-    """Run a build; what cannot be had skips the test."""
+def confined(*command: str) -> tuple[str, ...]:
+    """The command, to be run as nobody where we are root."""
+    return (*NOBODY, *command) if IS_ROOT else command
+
+
+def go(name: str) -> Path:
+    """Build a Go client; its folder, with the program `interop`."""
+    folder = folder_of(name)
+    build(folder, "go", "mod", "download")
+    build(folder, "go", "build", "-o", "interop", ".", offline=True)
+    return folder
+
+
+def node(name: str) -> Path:
+    """Fetch a JavaScript client's packages; its folder, with the program `run.mjs`."""
+    folder = folder_of(name)
+    build(folder, "npm", "ci", "--ignore-scripts", "--no-audit", "--no-fund")
+    return folder
+
+
+def rust(name: str) -> Path:
+    """Build a Rust client; its folder, with the program `target/release/interop`."""
+    folder = folder_of(name)
+    build(folder, "cargo", "fetch", "--quiet")
+    build(folder, "cargo", "build", "--release", "--quiet", "--offline", offline=True)
+    return folder
+
+
+def build(folder: Path, *command: str, offline: bool = False) -> None:
+    """Run a step of a build; what cannot be had skips the test."""
     if shutil.which(command[0]) is None:
         pytest.skip(f"{command[0]} is not installed")
     done = subprocess.run(
-        command,
+        (*(OFFLINE if offline and IS_ROOT else ()), *command),
         cwd=folder,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
@@ -50,11 +86,18 @@ def build(folder: Path, *command: str) -> None:
         pytest.skip(f"`{' '.join(command)}` failed: {done.stdout[-400:]}")
 
 
-def live(logs: Path, folder: Path, command: Sequence[str], restart: Callable[[], None]) -> dict[str, Any]:
+def live(
+    logs: Path, folder: Path, command: Sequence[str], restart: Callable[[], None], *, as_nobody: bool = True
+) -> dict[str, Any]:
     """Run a client until it is done, and do `restart` where it says so; the steps that it told."""
     log = (logs / "client.log").open("w+")
     process = subprocess.Popen(
-        command, cwd=folder, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=log, text=True
+        confined(*command) if as_nobody else command,
+        cwd=folder,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=log,
+        text=True,
     )
     found: dict[str, Any] = {}
     try:

@@ -10,7 +10,8 @@ from typing import Any
 
 import pytest
 
-from tests.interop.building import build, folder_of, live
+from tests.interop.building import go, live
+from tests.rmb.peer.local_peer import local_peer
 from tests.rmb.peer.relayed_node import node
 from tests.rmb.redis_server import redis_server
 from tests.rmb.relay.grid import RelayProcess, chain_with_twins, relay
@@ -42,8 +43,7 @@ def hub(tmp_path: Path, chain: ChainProcess) -> Iterator[RelayProcess]:
 
 
 async def test_go_sdk(tmp_path: Path, chain: ChainProcess, hub: RelayProcess) -> None:
-    folder = folder_of("go-rmb")
-    await asyncio.to_thread(build, folder, "go", "build", "-o", "interop", ".")
+    folder = await asyncio.to_thread(go, "go-rmb")
 
     def restart() -> None:
         hub.kill()
@@ -65,3 +65,19 @@ async def test_go_sdk(tmp_path: Path, chain: ChainProcess, hub: RelayProcess) ->
         "restart": None,
         "after the relay was killed": 5,
     }
+
+
+async def test_go_sdk_over_the_redis_of_a_peer(tmp_path: Path, chain: ChainProcess) -> None:
+    """A service and a client of others, which know the local JSON of the existing `rmb-peer` alone."""
+    folder = await asyncio.to_thread(go, "go-redis")
+    with relay(tmp_path / "relay", chain) as process, redis_server() as one, redis_server() as two:
+        for path in (one, two):
+            Path(path).chmod(0o666)  # the program runs as nobody
+            Path(path).parent.chmod(0o755)
+        async with (
+            local_peer(tmp_path, 1, one, chain, process, "calculator"),
+            local_peer(tmp_path, 2, two, chain, process),
+        ):
+            command = ("./interop", f"unix://{one}", "1", f"unix://{two}")
+            found = await asyncio.to_thread(live, tmp_path, folder, command, lambda: None)
+    assert found == {"sum": 42, "caller": 2, "refused": "not today", "at once": 20}

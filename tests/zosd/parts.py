@@ -156,6 +156,7 @@ class FakeChain:
     lagging: int = 0
     """How many looks the contract is still not shown for."""
     looks: int = 0
+    rented_by: TwinId | None = None
 
     async def twin_key(self, twin: TwinId) -> bytes | None:
         self._reach()
@@ -178,6 +179,10 @@ class FakeChain:
     async def height(self) -> int:
         self._reach()
         return self.number
+
+    async def renter(self, node: NodeId) -> TwinId | None:
+        self._reach()
+        return self.rented_by
 
     def sign_up(self, deployment: Deployment, **changes: object) -> None:
         """Make the contract for this deployment."""
@@ -217,7 +222,10 @@ class FakeNode:
 
     async def machine(self) -> MachineFacts:
         await asyncio.sleep(0)
-        pools = (PoolSpace("p1", Media.SSD, 100 * GIB, 0, self.free_ssd),)
+        pools = (
+            PoolSpace("p1", Media.SSD, 100 * GIB, 0, self.free_ssd),
+            PoolSpace("p2", Media.HDD, 100 * GIB, 0, 100 * GIB),
+        )
         return MachineFacts(self.total, self.available, pools, overhead=0)
 
     def node_id(self) -> NodeId:

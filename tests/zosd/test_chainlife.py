@@ -26,8 +26,10 @@ from tfchain.models import (
     Node,
     NodeContract,
     PublicIp,
+    Twin,
 )
 from zosd.chainlife.cursor import JournalCursor
+from zosd.chainlife.farmer import Farmer
 from zosd.chainlife.follower import CANCELLED, Follower
 from zosd.chainlife.notes import CURSOR, PUBLIC_CONFIG
 from zosd.chainlife.registered import Registered
@@ -61,12 +63,15 @@ class MemoryChain:
     away: int = 0
     """How many calls still fail."""
     number: int = 1000
+    ahead: float = 10_000.0
+    """Seconds by which the chain's clock is ahead of ours; below zero its state is old."""
     calls: list[tuple[str, Any]] = field(default_factory=list)
     refuse: set[ContractId] = field(default_factory=set)
     money: int = 0
     terms: bool = False
     farm_addresses: tuple[PublicIp, ...] = ()
-    twin: TwinId | None = None
+    own_twin: TwinId | None = None
+    relay: str | None = None
     made: Node | None = None
 
     def _reach(self) -> None:
@@ -83,6 +88,10 @@ class MemoryChain:
             block = await self.blocks.get()
             yield block
             cursor.save(block.number)
+
+    async def now(self) -> int:
+        self._reach()
+        return int((SystemClock().time() + self.ahead) * 1000)
 
     async def node_contracts(self, node: NodeId) -> list[ContractId]:
         self._reach()
@@ -117,12 +126,19 @@ class MemoryChain:
         self.terms = True
 
     async def twin_by_account(self, account: bytes) -> TwinId | None:
-        return self.twin
+        return self.own_twin
 
     async def create_twin(self, key: Identity, relay: str | None, pk: bytes | None) -> TwinId:
         self.calls.append(("twin", relay))
-        self.twin = TwinId(5)
-        return self.twin
+        self.own_twin = TwinId(5)
+        return self.own_twin
+
+    async def twin(self, id: TwinId) -> Twin:
+        return Twin(id, b"a" * 32, self.relay, b"pk")
+
+    async def update_twin(self, key: Identity, relay: str | None, pk: bytes | None) -> None:
+        self.calls.append(("update twin", (relay, pk)))
+        self.relay = relay
 
     async def node_by_twin(self, twin: TwinId) -> NodeId | None:
         return self.made.id if self.made else None
@@ -135,12 +151,12 @@ class MemoryChain:
 
     async def create_node(self, key: Identity, **fields: Any) -> NodeId:
         self.calls.append(("create", fields))
-        self.made = _node(NODE, self.twin or TwinId(0), fields)
+        self.made = _node(NODE, self.own_twin or TwinId(0), fields)
         return NODE
 
     async def update_node(self, key: Identity, id: NodeId, **fields: Any) -> None:
         self.calls.append(("update", fields))
-        self.made = _node(id, self.twin or TwinId(0), fields)
+        self.made = _node(id, self.own_twin or TwinId(0), fields)
 
     def sign_up(self, contract: int, state: ContractState = ContractState.CREATED) -> None:
         content = NodeContract(NODE, "", b"", 0, ())
@@ -209,6 +225,7 @@ def follower(
         lambda: None,
         _ignore,
         addresses,
+        Farmer(node.journal),
     )
 
 
@@ -293,6 +310,21 @@ class TestFollower:
             await node.settled()
             assert node.states(Key(TWIN, ContractId(2))) == {"d": "ok"}
 
+    async def test_an_older_state_ends_nothing(self, tmp_path: Path) -> None:
+        """The endpoint knows the newest block, and answers with a state from before the deployment."""
+        chain = MemoryChain(ahead=-3600)
+        async with daemon(tmp_path) as node:
+            await node.deploy_with_contract(deployment(zmount("d")))
+            await node.settled()
+            watcher = follower(node, chain)
+            watcher._clock.time = lambda: SystemClock().time() + 1200  # type: ignore[method-assign]
+            await watcher.compare(NODE)
+            assert len(node.journal.ledger) == 1
+            assert not node.journal.ledger.all()[0].workloads[0].leaving
+            chain.ahead = 60
+            await watcher.compare(NODE)
+            await node.until(lambda: len(node.journal.ledger) == 0)
+
     async def test_an_endpoint_that_is_behind_ends_nothing(self, tmp_path: Path) -> None:
         chain = MemoryChain()
         async with daemon(tmp_path) as node:
@@ -363,7 +395,17 @@ class TestRegistration:
         settings = ChainSection(urls=("ws://x",), activation="http://x/activate")
         clock = FastClock()
         return (
-            Registration(chain, key, section, settings, made, registered, clock, 86400),  # type: ignore[arg-type]
+            Registration(
+                chain,  # type: ignore[arg-type]
+                key,
+                section,
+                settings,
+                made,
+                registered,
+                clock,
+                86400,
+                Farmer(node.journal),
+            ),
             registered,
         )
 
@@ -379,12 +421,25 @@ class TestRegistration:
                 await asyncio.wait_for(registered.done.wait(), 5)
             assert [call for call, _ in chain.calls] == ["activate", "terms", "twin", "create"]
             assert registered.node_id() == NODE
-            assert registration.farmer == 3
+            assert Farmer(node.journal).twin == 3
             assert [(facts.node, facts.twin) for facts in told] == [(NODE, 5)]
             # A second start with the same data changes nothing.
             chain.calls.clear()
             async with beside(registration.run):
                 await asyncio.sleep(0.05)
+            assert chain.calls == []
+
+    async def test_relays_of_the_twin_are_those_of_the_configuration(self, tmp_path: Path) -> None:
+        chain = MemoryChain(relay="old.example", terms=True, money=10**7, own_twin=TwinId(5))
+        async with daemon(tmp_path) as node:
+            registration, registered = self.registration(node, chain)
+            registration._node = registration._node.model_copy(update={"relays": ("b.example", "a.example")})
+            async with beside(registration.run):
+                await registered.done.wait()
+            assert ("update twin", ("a.example_b.example", b"pk")) in chain.calls
+            # In another order they are the same.
+            chain.relay, chain.calls = "b.example_a.example", []
+            assert await registration._ensure_twin() == 5
             assert chain.calls == []
 
     async def test_ids_are_known_without_a_chain_at_the_next_start(self, tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import shutil
 from pathlib import Path
 
 import pytest
@@ -13,11 +14,13 @@ from provisioners.protocol import InUse, Unchanged, WorkloadError
 from tests.zosd.parts import (
     FAST,
     Daemon,
+    FakeChain,
     daemon,
     deployment,
     full,
     machine,
     network,
+    raw,
     zmount,
 )
 from zosd.accept.drafts import key_of
@@ -125,7 +128,7 @@ async def test_a_failed_removal_is_retried_and_visible(tmp_path: Path) -> None:
         await node.until(lambda: node.states(key).get("vm1") == "error")
         assert node.message(key, "vm1") == "guest does not stop"
         # The disk of a machine that still runs is not taken away under it.
-        assert node.message(key, "disk1") == "removal waits: still used by 'vm1'"
+        await node.until(lambda: node.message(key, "disk1") == "removal waits: still used by 'vm1'")
         assert ("deprovision", "disk1") not in node.scripts[WorkloadType.ZMOUNT].calls
         machines.fail.clear()
         await node.until(lambda: node.journal.ledger.get(key) is None)
@@ -478,3 +481,24 @@ async def test_a_failed_pause_is_tried_again(tmp_path: Path, verb: str) -> None:
         script.fail.clear()
         await node.settled()
         assert node.states(key)["vm1"] == ("paused" if verb == "pause" else "ok")
+
+
+async def test_what_needs_a_machine_that_rests_keeps_no_job_open(tmp_path: Path) -> None:
+    """A reboot during the grace period: the machine waits for its money, and so does what reads its log."""
+    logs = raw("logs", WorkloadType.ZLOGS, '{"zmachine":"vm1","output":"redis://192.0.2.9/x"}')
+    wanted = deployment(machine("vm1"), network(), logs)
+    chain = FakeChain()
+    async with daemon(tmp_path, chain) as node:
+        key = await node.deploy_with_contract(wanted)
+        await node.settled()
+        await node.orders.pause(key, True)
+        await node.settled()
+    shutil.rmtree(tmp_path / "run")
+    async with daemon(tmp_path, chain) as node:
+        await node.engine.adopted.wait()
+        await node.settled()
+        assert set(node.states(key).values()) == {"paused"}
+        assert [path.stem for path in (tmp_path / "run" / "null").rglob("*.json")] == [f"{key}-net1"]
+        await node.orders.pause(key, False)
+        await node.settled()
+        assert set(node.states(key).values()) == {"ok"}

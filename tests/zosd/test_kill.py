@@ -1,8 +1,6 @@
-"""A daemon that is killed anywhere comes to the same end as one that was not.
+"""A daemon that is killed at any moment comes to the same end as one that was not.
 
-Each run is a process of its own (forked, so that it starts fast) that kills itself with SIGKILL at one point; the
-points are those that journal and provisioners announce by themselves.  The next process over the same folder, without
-a fault, has to reach the goal and leave nothing over.
+Each run is a process of its own (forked, so that it starts fast).  `tests/faults` kills at named points instead.
 """
 
 from __future__ import annotations
@@ -11,19 +9,14 @@ import asyncio
 import json
 import multiprocessing
 import random
-import signal
 import time
-from collections import Counter
-from collections.abc import Callable
 from pathlib import Path
-
-import pytest
 
 from gridtypes import ContractId, Deployment
 from tests.zosd.parts import TWIN, Daemon, daemon, deployment, full, machine, network, public_ip, zmount
 from zosd.accept.refusal import Refusal
 from zosd.journal.records import Key
-from zosd.points import Hook, kill_at, nothing, record_to
+from zosd.points import Hook, nothing
 
 FORK = multiprocessing.get_context("fork")
 KEEPS, GOES = ContractId(1), ContractId(2)
@@ -113,41 +106,6 @@ def check(folder: Path) -> None:
     assert disk["made"] == 1
 
 
-@pytest.fixture(scope="module")
-def points(tmp_path_factory: pytest.TempPathFactory) -> list[str]:
-    """Every point of an undisturbed run, with its number."""
-    folder = tmp_path_factory.mktemp("undisturbed")
-    record = folder / "points"
-    assert run(folder / "node", record_to(record)) == 0
-    check(folder / "node")
-    count: Counter[str] = Counter()
-    numbered = []
-    for point in record.read_text().split():
-        count[point] += 1
-        numbered.append(f"{point}#{count[point]}")
-    return numbered
-
-
-def test_an_undisturbed_run_passes_many_points(points: list[str]) -> None:
-    assert len(points) > 50
-    kinds = {point.rpartition("#")[0] for point in points}
-    assert {"journal.accept.commit", "journal.accept.done", "zmachine.provision.begin"} <= kinds
-    assert {"zmount.update.end", "zmachine.deprovision.end", "journal.forget.done"} <= kinds
-
-
-def test_killed_at_every_point(points: list[str], tmp_path: Path) -> None:
-    reached = 0
-    for number, point in enumerate(points):
-        folder = tmp_path / str(number)
-        code = run(folder, kill_at(point))
-        reached += code == -signal.SIGKILL
-        assert code in (0, -signal.SIGKILL), f"{point}: exit code {code}"
-        assert run(folder) == 0, f"killed at {point}: the next run did not come to its end"
-        check(folder)
-    # Workers run side by side, so a few points may have another number in another run.
-    assert reached > len(points) * 0.9
-
-
 def test_killed_twice_in_a_row_at_random_moments(tmp_path: Path) -> None:
     chance = random.Random(7)
     for number in range(15):
@@ -156,9 +114,3 @@ def test_killed_twice_in_a_row_at_random_moments(tmp_path: Path) -> None:
         run(folder, kill_after=chance.uniform(0.01, 0.25))
         assert run(folder) == 0
         check(folder)
-
-
-def test_kill_points_count_from_1() -> None:
-    make: Callable[[str], Hook] = kill_at
-    with pytest.raises(ValueError, match="counts from 1"):
-        make("a#0")

@@ -5,13 +5,14 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import secrets
 import signal
 import subprocess
 import sys
 import time
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -42,7 +43,7 @@ class Bus:
     """Calls commands as the peer would hand them over."""
 
     link: RedisLink
-    number: int = 0
+    number: int = field(default_factory=lambda: secrets.randbits(32))
 
     async def call(
         self, command: str, payload: object = None, twin: int = TWIN, raw: bytes | None = None
@@ -59,11 +60,16 @@ class Bus:
             reply_to=queues.REPLY,
             now=int(time.time()),
         ).with_payload(body)
-        await self.link.command("LPUSH", queues.command(command), request.to_json())
-        found = await self.link.command("BRPOP", queues.REPLY, 20)
-        assert found is not None, f"{command}: no answer came"
-        answer = Message.from_json(found[1])
-        assert answer.uid == request.uid
+        root = command.partition(".")[0]
+        served = await self.link.command("SISMEMBER", queues.router(root), command)
+        # The peer hands what no router serves to whoever serves the rest below the root.
+        where = root if not served and await self.link.command("EXISTS", queues.router(root)) else command
+        await self.link.command("LPUSH", queues.command(where), request.to_json())
+        answer = None
+        while answer is None or answer.uid != request.uid:  # a router that lost Redis answers once more
+            found = await self.link.command("BRPOP", queues.REPLY, 20)
+            assert found is not None, f"{command}: no answer came"
+            answer = Message.from_json(found[1])
         if answer.error:
             raise RuntimeError(answer.error)
         return json.loads(answer.payload())

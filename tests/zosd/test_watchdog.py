@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import urllib.request
 from pathlib import Path
 
 import pytest
@@ -12,7 +11,9 @@ from gridtypes import WorkloadType
 from tests.shared import cases, report_count
 from tests.zosd.parts import daemon, deployment, full, zmount
 from zosd import metrics
+from zosd.chainlife.look import ChainSight
 from zosd.clock import SystemClock
+from zosd.measures import Measures
 from zosd.watchdog import Watchdog
 
 
@@ -42,18 +43,23 @@ async def test_an_old_job_is_named_once(tmp_path: Path, caplog: pytest.LogCaptur
         assert watchdog.oldest() >= 3600
 
 
-async def test_metrics(tmp_path: Path, unused_tcp_port: int) -> None:
+async def test_figures_of_jobs_and_workloads(tmp_path: Path) -> None:
     async with daemon(tmp_path) as node:
         await node.deploy_with_contract(full())
         await node.settled()
         watchdog = Watchdog(node.journal, node.engine, SystemClock(), 30, 1800)
-        metrics.serve(f"127.0.0.1:{unused_tcp_port}", node.journal, watchdog)
-        address = f"http://127.0.0.1:{unused_tcp_port}/metrics"
-        text = await asyncio.to_thread(lambda: urllib.request.urlopen(address, timeout=5).read().decode())
-        assert 'zosd_workloads{state="ok"} 4.0' in text
-        assert "zosd_oldest_job_seconds 0.0" in text
+        sight = ChainSight(None, problem="connection refused")
+        collector = metrics.NodeCollector(node.journal, watchdog, node.engine, lambda: sight, lambda: None)
+        found = {
+            (sample.name, *sample.labels.values()): sample.value
+            for family in collector.collect()
+            for sample in family.samples
+        }
+        assert found["zosd_workloads", "ok"] == 4
+        assert found["zosd_oldest_job_seconds",] == 0
+        assert (found["zosd_chain_up",], found["zosd_bus_up",]) == (0, 0)
     with pytest.raises(ValueError, match="is not address:port"):
-        metrics.serve("9100", node.journal, watchdog)
+        metrics.serve("9100", Measures(), collector)
 
 
 async def test_an_endpoint_that_is_behind_makes_a_deployment_wait(tmp_path: Path) -> None:

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import json
 import signal
 import subprocess
 import sys
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+import urllib.request
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -26,15 +29,36 @@ FARM_ADDRESSES = (("185.206.122.33/24", "185.206.122.1"), ("185.206.122.34/24", 
 
 
 class ChainProcess:
-    def __init__(self, folder: Path, port: int) -> None:
+    def __init__(self, folder: Path, port: int, *flags: str) -> None:
         self.url = f"ws://127.0.0.1:{port}"
-        self._arguments = ["--state", str(folder / "chain.db"), "--port", str(port), "--no-billing"]
+        self._arguments = ["--state", str(folder / "chain.db"), "--port", str(port), *flags]
         self._log = folder / "chain.log"
         self._process: subprocess.Popen[bytes] | None = None
 
     def start(self) -> None:
         program = [sys.executable, "-m", "tfchain.devchain.cli", *self._arguments]
         self._process = subprocess.Popen(program, stderr=self._log.open("ab"))
+
+    def wait(self) -> None:
+        """Until it answers."""
+        deadline = time.monotonic() + 30
+        while True:
+            try:
+                self.rpc("system_chain")
+                return
+            except OSError:
+                assert time.monotonic() < deadline, self._log.read_text()[-2000:]
+                time.sleep(0.1)
+
+    def rpc(self, method: str, *params: Any, port: int = 0) -> Any:
+        """Call a method over HTTP, of this endpoint or of another one that the process opened."""
+        url = self.url.replace("ws:", "http:") if not port else f"http://127.0.0.1:{port}"
+        body = json.dumps({"jsonrpc": "2.0", "id": 1, "method": method, "params": list(params)}).encode()
+        request = urllib.request.Request(url, body, {"Content-Type": "application/json"})
+        with urllib.request.urlopen(request, timeout=30) as answer:
+            told = json.loads(answer.read())
+        assert "error" not in told, told
+        return told["result"]
 
     def kill(self) -> None:
         if self._process is not None:
@@ -101,7 +125,20 @@ def redis_socket() -> Iterator[str]:
 
 @pytest.fixture
 async def grid(tmp_path: Path, redis_socket: str, unused_tcp_port: int) -> AsyncIterator[Grid]:
-    chain_process = ChainProcess(tmp_path, unused_tcp_port)
+    async with open_grid(tmp_path, redis_socket, unused_tcp_port, "--no-billing") as found:
+        yield found
+
+
+@asynccontextmanager
+async def open_grid(
+    tmp_path: Path,
+    redis_socket: str,
+    port: int,
+    *flags: str,
+    urls: Callable[[ChainProcess], Sequence[str]] = lambda chain: [chain.url],
+) -> AsyncIterator[Grid]:
+    """A chain with these flags, and a node that knows it by `urls`."""
+    chain_process = ChainProcess(tmp_path, port, *flags)
     chain_process.start()
     link = RedisLink(RedisAddress.parse(redis_socket))
     await link.command("FLUSHALL")
@@ -133,7 +170,7 @@ async def grid(tmp_path: Path, redis_socket: str, unused_tcp_port: int) -> Async
                 [bus]
                 redis = "unix://{redis_socket}"
                 [chain]
-                urls = ["{chain_process.url}"]
+                urls = {json.dumps(list(urls(chain_process)))}
                 [reports]
                 retry = 1
                 compare_period = 5

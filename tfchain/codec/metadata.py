@@ -276,11 +276,18 @@ def _read_entry(reader: Reader) -> StorageEntry:
     key: int | None = None
     hashers: tuple[str, ...] = ()
     if reader.byte():
-        hashers = _vector(reader, lambda r: HASHERS[r.byte()])
+        hashers = _vector(reader, _read_hasher)
         key = reader.compact()
     value, default = reader.compact(), reader.blob()
     _skip_docs(reader)
     return StorageEntry(name, optional, hashers, key, value, default)
+
+
+def _read_hasher(reader: Reader) -> str:
+    number = reader.byte()
+    if number >= len(HASHERS):
+        raise ScaleError(f"storage hasher {number} is unknown: there are {len(HASHERS)}")
+    return HASHERS[number]
 
 
 def _entry(entry: StorageEntry) -> bytes:

@@ -295,6 +295,15 @@ class ServiceContractBill:
 
 
 @dataclass(frozen=True, slots=True)
+class Burn:
+    target: bytes
+    """Whose units they were."""
+    amount: int
+    block: int
+    message: bytes
+
+
+@dataclass(frozen=True, slots=True)
 class AccountData:
     free: int
     reserved: int
@@ -330,6 +339,7 @@ class Votes:
 
 
 RECORDS: dict[str, type] = {
+    "pallet_burning::types::Burn": Burn,
     "pallet_tfgrid::types::EntityProof": EntityProof,
     "pallet_tfgrid::types::Twin": Twin,
     "pallet_tfgrid::types::Entity": Entity,

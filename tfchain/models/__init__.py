@@ -10,8 +10,11 @@ from tfchain.models.contract import (
     ContractState,
     NameContract,
     NodeContract,
+    NruConsumption,
     RentContract,
 )
+from tfchain.models.council import Vote
+from tfchain.models.entity import Entity
 from tfchain.models.farm import Farm, FarmingPolicyLimit, PublicIp
 from tfchain.models.node import (
     ConfiguredAddress,
@@ -22,6 +25,9 @@ from tfchain.models.node import (
     PublicConfig,
     Resources,
 )
+from tfchain.models.policy import FarmingPolicy, Policy, PricingPolicy
+from tfchain.models.provider import Provider, SolutionProvider
+from tfchain.models.service import ServiceContract
 from tfchain.models.twin import EntityProof, Twin
 
 __all__ = [
@@ -32,9 +38,11 @@ __all__ = [
     "ContractLock",
     "ContractResources",
     "ContractState",
+    "Entity",
     "EntityProof",
     "Event",
     "Farm",
+    "FarmingPolicy",
     "FarmingPolicyLimit",
     "FinalisedBlock",
     "Head",
@@ -44,10 +52,17 @@ __all__ = [
     "Node",
     "NodeContract",
     "NodePower",
+    "NruConsumption",
+    "Policy",
+    "PricingPolicy",
+    "Provider",
     "PublicConfig",
     "PublicIp",
     "Receipt",
     "RentContract",
     "Resources",
+    "ServiceContract",
+    "SolutionProvider",
     "Twin",
+    "Vote",
 ]

@@ -106,6 +106,27 @@ class ContractResources:
 
 
 @dataclass(frozen=True, slots=True)
+class NruConsumption:
+    """What a deployment sent and received, as its node counted it."""
+
+    contract_id: ContractId
+    timestamp: int
+    """Unix time in seconds of the count."""
+    window: int
+    """Seconds since the count before."""
+    nru: int
+    """Bytes in that time."""
+
+    def to_value(self) -> Struct:
+        return {
+            "contract_id": self.contract_id,
+            "timestamp": self.timestamp,
+            "window": self.window,
+            "nru": self.nru,
+        }
+
+
+@dataclass(frozen=True, slots=True)
 class Bill:
     """What a contract was billed the last time."""
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Self
 
 from gridtypes.ids import ContractId, FarmId, TwinId
@@ -43,6 +43,10 @@ class FarmingPolicyLimit:
     """Unix time in seconds."""
     node_count: int | None
     node_certification: bool
+    """Whether only certified nodes come under it."""
+
+    def to_value(self) -> Struct:
+        return asdict(self)
 
 
 @dataclass(frozen=True, slots=True)

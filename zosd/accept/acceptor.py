@@ -29,11 +29,18 @@ from gridtypes import (
 from provisioners.protocol import PlacedWorkload, WorkloadError
 from tfchain import ChainUnavailable
 from zosd.accept import drafts
-from zosd.accept.contract import ContractView, check_contract, not_found
+from zosd.accept.contract import ContractView, check_contract, check_renter, not_found
 from zosd.accept.facts import ChainFacts, KeyMissing, Keys
 from zosd.accept.kyc import Kyc
 from zosd.accept.refusal import Refusal
-from zosd.accept.rules import Address, check_addresses, check_deployment, check_size, wanted_addresses
+from zosd.accept.rules import (
+    Address,
+    check_addresses,
+    check_deployment,
+    check_former_signers,
+    check_size,
+    wanted_addresses,
+)
 from zosd.books import Books
 from zosd.capacity import Ask, MachineFacts, shortage
 from zosd.clock import Clock
@@ -213,6 +220,7 @@ class Acceptor:
 
     def _check_newer(self, key: Key, deployment: Deployment) -> tuple[DeploymentRecord, list[UpgradeOp]]:
         record = self._stored(key)
+        check_former_signers(record.header, deployment)
         operations = drafts.operations(record, deployment, self._node.updatable)
         self._check_names(deployment)
         return record, operations
@@ -255,10 +263,12 @@ class Acceptor:
             contract = await self._look_for(deployment, call)
             if contract is None:
                 raise Refusal(not_found(deployment.contract_id, await self._chain.height()))
+            renter = await self._chain.renter(node)
         except ChainUnavailable as error:
             log.warning("accepted without a look at the contract", twin=deployment.twin_id, why=str(error))
             return False
         check_contract(contract, deployment, hash, node)
+        check_renter(deployment, node, renter)
         check_addresses(wanted_addresses(deployment), len(contract.addresses))
         return True
 

@@ -38,6 +38,14 @@ def not_found(contract: ContractId, height: int) -> str:
     )
 
 
+def check_renter(deployment: Deployment, node: NodeId, renter: TwinId | None) -> None:
+    """A node that is rented as a whole serves its renter alone.  Raises Refusal."""
+    if renter is not None and renter != deployment.twin_id:
+        raise Refusal(
+            f"node {node} is rented by twin {renter}: twin {deployment.twin_id} cannot deploy on it; choose another"
+        )
+
+
 def check_contract(contract: ContractView, deployment: Deployment, hash: str, node: NodeId) -> None:
     """Raises Refusal with the text of the specification where it has one (engine §2.5)."""
     if contract.node is None:

@@ -6,7 +6,7 @@ from collections import OrderedDict
 from collections.abc import Iterable, Sequence
 from typing import Protocol
 
-from gridtypes import ContractId, Deployment, TwinId
+from gridtypes import ContractId, Deployment, NodeId, TwinId
 from provisioners.protocol import ReservedIp
 from tfchain import ChainUnavailable
 from zosd.accept.contract import ContractView
@@ -37,6 +37,10 @@ class ChainFacts(Protocol):
         """Number of the newest block."""
         ...
 
+    async def renter(self, node: NodeId) -> TwinId | None:
+        """The twin that has rented the whole node; None when nobody has."""
+        ...
+
 
 class NoChain:
     """A node without a chain: every deployment waits."""
@@ -51,6 +55,9 @@ class NoChain:
         raise _no_chain()
 
     async def height(self) -> int:
+        raise _no_chain()
+
+    async def renter(self, node: NodeId) -> TwinId | None:
         raise _no_chain()
 
     async def reserved(self, contract: ContractId) -> Sequence[ReservedIp] | None:

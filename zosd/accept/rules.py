@@ -7,6 +7,7 @@
 | `data: null` | `failed to load data` (gridtypes has the text) |
 | type that this node does not run | `workload type '…' is not supported by this node` |
 | twin twice in the signature requests | `twin … stands more than once in the signature requests` |
+| update without those who had to sign before | `an update has to be signed by` |
 | disk twice in a machine | `disk '…' is mounted more than once` |
 | mount point twice in a machine | `mount point '…' is used for more than one disk` |
 | mount of something that is not there | `machine '…' mounts disk '…', which` |
@@ -122,6 +123,26 @@ def _check_requests(deployment: Deployment) -> None:
                 f"twin {twin} stands more than once in the signature requests: one request with the whole weight "
                 "is needed"
             )
+
+
+def check_former_signers(former: Deployment, wanted: Deployment) -> None:
+    """An update satisfies the requirement of the version that it replaces, too: nobody drops a co-signer alone.
+
+    Whoever is listed has signed, as `Deployment.verify` has seen.  A co-signer leaves in two steps: he signs an update
+    in which he is no longer needed, and the next one goes without him.
+    """
+    signers = {request.twin_id for request in wanted.signature_requirement.requests}
+    old = former.signature_requirement
+    missing = {one.twin_id for one in old.requests if one.required and one.twin_id not in signers}
+    weight = sum(one.weight for one in old.requests if one.twin_id in signers)
+    if weight < old.weight_required:
+        missing |= {one.twin_id for one in old.requests if one.twin_id not in signers}
+    if missing:
+        names = ", ".join(str(twin) for twin in sorted(missing))
+        raise Refusal(
+            f"an update has to be signed by whoever had to sign the stored version: twin {names} is missing in the "
+            "signature requests"
+        )
 
 
 def _check_mounts(deployment: Deployment, workload: Workload, data: ZMachine | ZMachineLight) -> None:

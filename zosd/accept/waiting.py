@@ -10,7 +10,7 @@ import structlog
 from gridtypes import Deployment, NodeId, WorkloadType
 from tfchain import ChainUnavailable
 from zosd.accept import drafts
-from zosd.accept.contract import check_contract, not_found
+from zosd.accept.contract import check_contract, check_renter, not_found
 from zosd.accept.facts import ChainFacts
 from zosd.accept.refusal import Refusal
 from zosd.accept.rules import check_addresses, wanted_addresses
@@ -113,7 +113,9 @@ class Waiting:
                 await self._missing(key)
                 return
             self._missing_since.pop(key, None)
-            check_contract(contract, deployment, hash, self._node_id())
+            node = self._node_id()
+            check_contract(contract, deployment, hash, node)
+            check_renter(deployment, node, await self._chain.renter(node))
             check_addresses(wanted_addresses(deployment), len(contract.addresses))
         except Refusal as refusal:
             await self._refuse(key, deployment, str(refusal))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
@@ -13,11 +13,13 @@ import structlog
 import rmb
 from gridtypes import ContractId, Deployment, ResultState, Workload
 from zosd.accept.acceptor import Acceptor, Call
+from zosd.accept.refusal import Refusal
 from zosd.api.table import Handler
 from zosd.clock import Clock
 from zosd.engine.engine import Engine
 from zosd.journal.journal import Journal
 from zosd.journal.records import DeploymentRecord, Key, WorkloadRecord
+from zosd.measures import Measures
 
 log = structlog.get_logger(__name__)
 
@@ -28,7 +30,10 @@ MOST_BYTES = 700_000
 
 
 class Deployments:
-    def __init__(self, journal: Journal, acceptor: Acceptor, engine: Engine, clock: Clock) -> None:
+    def __init__(
+        self, journal: Journal, acceptor: Acceptor, engine: Engine, clock: Clock, measures: Measures
+    ) -> None:
+        self._measures = measures
         self._journal = journal
         self._acceptor = acceptor
         self._engine = engine
@@ -45,10 +50,23 @@ class Deployments:
         }
 
     async def deploy(self, request: rmb.Request) -> None:
-        await self._acceptor.deploy(self._call(request))
+        await self._accept("deploy", self._acceptor.deploy, request)
 
     async def update(self, request: rmb.Request) -> None:
-        await self._acceptor.update(self._call(request))
+        await self._accept("update", self._acceptor.update, request)
+
+    async def _accept(
+        self, name: str, accept: Callable[[Call], Awaitable[None]], request: rmb.Request
+    ) -> None:
+        began, end = time.monotonic(), "failed"
+        try:
+            await accept(self._call(request))
+            end = "accepted"
+        except Refusal:
+            end = "refused"
+            raise
+        finally:
+            self._measures.accepted(name, end, time.monotonic() - began)
 
     async def delete(self, request: rmb.Request) -> None:
         raise rmb.HandlerError(NO_DELETE)

@@ -14,13 +14,14 @@ from zosd.api.table import Handler
 from zosd.chainlife.notes import PUBLIC_CONFIG
 from zosd.journal.journal import Journal
 from zosd.journal.records import Phase, WorkloadRecord
-from zosd.machine import Machine
+from zosd.machine import LAN, Machine
 
 
 class Networks:
-    def __init__(self, journal: Journal, machine: Machine) -> None:
+    def __init__(self, journal: Journal, machine: Machine, light: bool = False) -> None:
         self._journal = journal
         self._machine = machine
+        self._light = light
 
     def handlers(self) -> Mapping[str, Handler]:
         return {
@@ -46,14 +47,17 @@ class Networks:
         note = self._journal.ledger.note(PUBLIC_CONFIG)
         config = json.loads(note) if note else None
         if not isinstance(config, dict):
-            raise rmb.HandlerError("no public configuration")
-        return config
+            problem = "no public configuration"
+            raise rmb.HandlerError(f"failed to load public config: {problem}" if self._light else problem)
+        return {**config, "type": "macvlan"} if self._light else config
 
     async def interfaces(self, request: rmb.Request) -> Mapping[str, Sequence[str]]:
-        return await self._machine.addresses()
+        """A light node shows its own alone."""
+        found = await self._machine.addresses()
+        return {LAN: found.get(LAN, [])} if self._light else found
 
     async def has_ipv6(self, request: rmb.Request) -> bool:
-        return await self._machine.has_ipv6()
+        return not self._light and await self._machine.has_ipv6()
 
     async def list_public_ips(self, request: rmb.Request) -> list[str]:
         """IPv4 addresses of all twins' `ip` workloads that are `ok`."""

@@ -1,19 +1,20 @@
-"""`zos.system.*`."""
+"""`zos.system.*` (what the node is), without its diagnostics."""
 
 from __future__ import annotations
 
-import asyncio
 import shutil
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
+from typing import Any
 
 import rmb
 import zosd
 from gridtypes import WorkloadType
+from zosd.api import dmi
 from zosd.api.table import Handler
+from zosd.api.tool import ToolFailed, output_of
 from zosd.machine import Machine
 
-PROBE_LIMIT = 10.0
 VENDORS = {
     "QEMU": "kvm",
     "KVM": "kvm",
@@ -26,16 +27,27 @@ VENDORS = {
     "Google": "kvm",
 }
 """Beginnings of firmware vendor texts and what `virt-what` calls them."""
+GATEWAYS = frozenset({WorkloadType.GATEWAY_NAME_PROXY, WorkloadType.GATEWAY_FQDN_PROXY})
 
 
 class System:
-    def __init__(self, machine: Machine, supported: Collection[WorkloadType]) -> None:
+    def __init__(
+        self,
+        machine: Machine,
+        supported: Collection[WorkloadType],
+        light: bool = False,
+        domain: Callable[[], str] = lambda: "",
+    ) -> None:
+        """`domain` gives the node's gateway domain, "" when it has none."""
         self._machine = machine
         self._supported = supported
+        self._light = light
+        self._domain = domain
 
     def handlers(self) -> Mapping[str, Handler]:
         return {
             "system.version": self.version,
+            "system.dmi": self.dmi,
             "system.hypervisor": self.hypervisor,
             "system.node_features_get": self.node_features_get,
         }
@@ -43,33 +55,35 @@ class System:
     async def version(self, request: rmb.Request) -> dict[str, str]:
         return {"zos": zosd.__version__, "zinit": f"zosd {zosd.__version__}"}
 
+    async def dmi(self, request: rmb.Request) -> dict[str, Any]:
+        try:
+            return dmi.parse(await output_of("dmidecode"))
+        except ToolFailed as error:
+            raise rmb.HandlerError(f"the firmware's tables cannot be read: {error}") from error
+
     async def hypervisor(self, request: rmb.Request) -> str:
         try:
             return await hypervisor()
-        except (OSError, TimeoutError) as error:
+        except (OSError, ToolFailed) as error:
             raise rmb.HandlerError(f"could not detect if VM or not: {error}") from error
 
     async def node_features_get(self, request: rmb.Request) -> list[str]:
-        types = sorted(type.value for type in self._supported)
-        return [*types, "yggdrasil", "wireguard", *self._machine.features]
+        """Clients tell light nodes from classic ones by the workload types in it."""
+        types = set(self._supported)
+        if self._light and not self._domain():
+            types -= GATEWAYS
+        overlay = () if self._light else ("yggdrasil",)
+        return [*sorted(type.value for type in types), *overlay, "wireguard", *self._machine.features]
 
 
 async def hypervisor() -> str:
-    """The first word of `virt-what` where it is installed, else by the firmware's vendor; "" on bare metal."""
-    program = shutil.which("virt-what")
-    if program is None:
+    """The first word of `virt-what` where it is installed, else by the firmware's vendor; "" on bare metal.
+
+    Raises ToolFailed, OSError.
+    """
+    if shutil.which("virt-what") is None:
         return _by_firmware(Path("/sys/class/dmi/id"))
-    process = await asyncio.create_subprocess_exec(
-        program, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.DEVNULL
-    )
-    try:
-        async with asyncio.timeout(PROBE_LIMIT):
-            output, _ = await process.communicate()
-    except TimeoutError:
-        process.kill()
-        await process.wait()
-        raise TimeoutError(f"virt-what did not end within {PROBE_LIMIT:g} s") from None
-    words = output.decode(errors="replace").split()
+    words = (await output_of("virt-what")).split()
     return words[0] if words else ""
 
 

@@ -9,7 +9,7 @@ from typing import TypeVar
 
 import structlog
 
-from gridtypes import ContractId, TwinId
+from gridtypes import ContractId, NodeId, TwinId
 from provisioners.protocol import ReservedIp
 from tfchain import Chain, ChainError, ChainUnavailable, NotFound
 from tfchain.models import Contract, NodeContract
@@ -41,6 +41,8 @@ class TfchainFacts:
 
     async def twin_key(self, twin: TwinId) -> bytes | None:
         found = await self._limited(self._chain.twin(twin))
+        if found is None:
+            found = await self._limited(self._chain.find_twin(twin))
         return found.account_id if found else None
 
     async def contract(self, id: ContractId) -> ContractView | None:
@@ -55,6 +57,13 @@ class TfchainFacts:
 
     async def height(self) -> int:
         return (await self._limited(self._chain.head())).number
+
+    async def renter(self, node: NodeId) -> TwinId | None:
+        id = await self._limited(self._chain.rent_contract(node))
+        found = await self._limited(self._chain.contract(id)) if id is not None else None
+        if found is None or found.state is ChainState.DELETED:
+            return None
+        return found.twin_id
 
     async def _limited(self, work: Awaitable[T], limit: float = LIMIT) -> T:
         """Raises ChainUnavailable for everything but an answer and `NotFound`."""

@@ -12,17 +12,20 @@ from collections.abc import Awaitable, Callable, Sequence
 
 import structlog
 
-from gridtypes import ContractId, NodeId
+from gridtypes import ContractId, FarmId, NodeId
 from tfchain import Chain, ChainError, ChainUnavailable
 from tfchain.grid_events import (
     ContractGracePeriodEnded,
     ContractGracePeriodStarted,
+    FarmStored,
     NodeContractCanceled,
     NodePublicConfigStored,
+    PowerTargetChanged,
     read,
 )
-from tfchain.models import Contract, ContractState, Event, FinalisedBlock, PublicConfig
+from tfchain.models import Contract, ContractState, Event, Farm, FinalisedBlock, PublicConfig
 from zosd.chainlife.cursor import JournalCursor
+from zosd.chainlife.farmer import Farmer
 from zosd.chainlife.notes import FARM_ADDRESSES, PUBLIC_CONFIG
 from zosd.chainlife.orders import Orders
 from zosd.clock import Clock
@@ -34,7 +37,9 @@ log = structlog.get_logger(__name__)
 CANCELLED = "contract canceled event received"
 NOT_ACTIVE = "contract not active on chain"
 YOUNG = 600.0
-"""Seconds for which a deployment that the chain does not show may be newer than what the endpoint knows."""
+"""Seconds for which a deployment that the chain does not show may be newer than what the endpoint knows.
+
+So may one that was accepted after the time of the state that the endpoint shows."""
 RETRY = 30.0
 """Seconds after which a failed comparison is tried again."""
 
@@ -51,8 +56,13 @@ class Follower:
         chain_is_back: Callable[[], None],
         set_public_config: Callable[[str], Awaitable[None]],
         set_farm_addresses: Callable[[Sequence[str]], None],
+        farmer: Farmer,
     ) -> None:
         """`chain_is_back` is called when the chain was reached, for everything that waits for it."""
+        self._farmer = farmer
+        self.power_wish: Callable[[], None] = lambda: None
+        """Called when the farmer's wish about the node's power has changed."""
+        self._farm: FarmId | None = None
         self._set_farm_addresses = set_farm_addresses
         self._set_public_config = set_public_config
         self._chain = chain
@@ -101,25 +111,29 @@ class Follower:
         if self._cursor.number is not None and head.number < self._cursor.number:
             log.warning("the endpoint is behind what was seen already, no comparison", head=head.number)
             return
+        # The clock of the state that is read: an endpoint may know the newest block and answer with an older state.
+        stamp = await self._chain.now() / 1000
         stored = self._journal.ledger.all()
         active = set(await self._chain.node_contracts(node))
         contracts = await self._chain.contracts([record.key.contract for record in stored])
         for record in stored:
-            await self._compare_one(record, contracts.get(record.key.contract), active)
+            await self._compare_one(record, contracts.get(record.key.contract), active, stamp)
         found = await self._chain.node(node)
         if found is not None:
             await self._put_public_config(found.public_config)
             farm = await self._chain.farm(found.farm_id)
             if farm is not None:
-                await self._put_farm_addresses([address.ip for address in farm.public_ips])
+                self._farm = farm.id
+                await self._put_farm(farm)
 
     async def _compare_one(
-        self, record: DeploymentRecord, contract: Contract | None, active: set[ContractId]
+        self, record: DeploymentRecord, contract: Contract | None, active: set[ContractId], stamp: float
     ) -> None:
         if record.phase in (Phase.LEAVING, Phase.WAITING):
             return
         if contract is None or contract.state is ContractState.DELETED:
-            if self._clock.time() - record.accepted < YOUNG and contract is None:
+            is_young = self._clock.time() - record.accepted < YOUNG or stamp < record.accepted
+            if is_young and contract is None:
                 log.info("young deployment without contract, looked at again", deployment=str(record.key))
                 return
             await self._orders.leave(record.key, NOT_ACTIVE)
@@ -143,6 +157,10 @@ class Follower:
                 await self._orders.pause(Key(twin_id, contract_id), False)
             case NodePublicConfigStored(node_id, config) if node_id == node:
                 await self._put_public_config(config)
+            case PowerTargetChanged(_, node_id, _) if node_id == node:
+                self.power_wish()
+            case FarmStored(farm) if farm.id == self._farm:
+                await self._put_farm(farm)
             case _:
                 pass
 
@@ -151,6 +169,10 @@ class Follower:
         note = self._journal.ledger.note(FARM_ADDRESSES)
         if note:
             self._set_farm_addresses(json.loads(note))
+
+    async def _put_farm(self, farm: Farm) -> None:
+        await self._farmer.learn(farm.twin_id)
+        await self._put_farm_addresses([address.ip for address in farm.public_ips])
 
     async def _put_farm_addresses(self, addresses: Sequence[str]) -> None:
         await self._journal.put_note(FARM_ADDRESSES, json.dumps(addresses).encode())

@@ -14,6 +14,7 @@ from gridtypes import Capacity, FarmId, NodeId, TwinId
 from tfchain import Chain, ChainError, ChainUnavailable
 from tfchain.keys import Identity
 from tfchain.models import Interface, Location, Node, Resources
+from zosd.chainlife.farmer import Farmer
 from zosd.chainlife.registered import Registered
 from zosd.clock import Clock
 from zosd.config import ChainSection, NodeSection
@@ -53,6 +54,7 @@ class Registration:
         registered: Registered,
         clock: Clock,
         refresh_period: float,
+        farmer: Farmer,
     ) -> None:
         self._chain = chain
         self._key = key
@@ -62,12 +64,9 @@ class Registration:
         self._registered = registered
         self._clock = clock
         self._refresh_period = refresh_period
-        self._farmer: TwinId | None = None
-
-    @property
-    def farmer(self) -> TwinId | None:
-        """The twin of the node's farm, as of the last refresh."""
-        return self._farmer
+        self._farmer = farmer
+        self._announced = False
+        """Said once in a daemon's life, also when the ids were known from an earlier one: the chain was reached."""
 
     async def run(self) -> None:
         """Register, then keep the node object true, for ever."""
@@ -95,9 +94,11 @@ class Registration:
         twin = await self._ensure_twin()
         node = await self._ensure_node(twin, wanted)
         farm = await self._chain.farm(wanted.farm)
-        self._farmer = farm.twin_id if farm else None
-        if not self._registered.done.is_set():
+        if farm is not None:
+            await self._farmer.learn(farm.twin_id)
+        if not self._announced:
             log.info("registered", node=node, twin=twin, farm=wanted.farm)
+            self._announced = True
         await self._registered.set(node, twin)
 
     async def _ensure_account(self) -> None:
@@ -109,9 +110,14 @@ class Registration:
 
     async def _ensure_twin(self) -> TwinId:
         twin = await self._chain.twin_by_account(self._key.public_key)
+        relay = "_".join(sorted(set(self._node.relays))) or None
         if twin is None:
-            relay = "_".join(sorted(set(self._node.relays))) or None
-            twin = await self._chain.create_twin(self._key, relay, None)
+            return await self._chain.create_twin(self._key, relay, None)
+        if relay is not None:
+            known = await self._chain.twin(twin)
+            if known is not None and _hosts(known.relay) != _hosts(relay):
+                # The key for encryption belongs to the bus.
+                await self._chain.update_twin(self._key, relay, known.pk)
         return twin
 
     async def _ensure_node(self, twin: TwinId, wanted: Wanted) -> NodeId:
@@ -178,6 +184,11 @@ def differs(node: Node, wanted: Wanted) -> bool:
         wanted.virtualized and node.virtualized,
         wanted.serial,
     )
+
+
+def _hosts(relay: str | None) -> set[str]:
+    """Host names of a twin's relay field, in which their order has no meaning."""
+    return set((relay or "").split("_")) - {""}
 
 
 def _resources(total: Capacity) -> Resources:

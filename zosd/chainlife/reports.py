@@ -36,13 +36,17 @@ class Uptime:
     async def run(self) -> None:
         while True:
             try:
-                # The chain accepts the hint only close to its own time, so it is taken just before.
-                await self._chain.report_uptime(self._key, uptime(), int(self._clock.time()))
+                await self.report()
                 pause = self._period
             except (ChainUnavailable, ChainError) as error:
                 log.warning("uptime report failed, tried again", why=str(error), after=self._retry)
                 pause = self._retry
             await self._clock.sleep(pause)
+
+    async def report(self) -> None:
+        """Tell the chain now.  Raises ChainUnavailable, ChainError."""
+        # The chain accepts the hint only close to its own time, so it is taken just before.
+        await self._chain.report_uptime(self._key, uptime(), int(self._clock.time()))
 
 
 class ResourceReports:

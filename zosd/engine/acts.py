@@ -56,6 +56,8 @@ class Waits:
 @dataclass(frozen=True, slots=True)
 class Failed:
     message: str
+    reason: str = "failed"
+    """One of a few words, for figures: `failed` (by the workload's own fault), `time`, `internal`."""
 
 
 Outcome = Made | NotThere | Gone | Refused | Waits | Failed
@@ -171,7 +173,20 @@ class Acts:
             self._stuck[id] = task
             task.add_done_callback(lambda _: self._release(id))
             log.error("act does not let itself be cancelled, set aside", workload=str(id), verb=verb.value)
-        return Failed(f"{verb.value} did not end within {limit:g} s")
+        return Failed(f"{verb.value} did not end within {limit:g} s", "time")
+
+
+def failure_of(outcome: Outcome) -> str:
+    """In one word; "" for what ended well."""
+    match outcome:
+        case Failed(_, reason):
+            return reason
+        case Refused():
+            return "refused"
+        case Waits():
+            return "waits"
+        case _:
+            return ""
 
 
 def note_of(provisioner: Provisioner) -> str:
@@ -190,4 +205,4 @@ async def _outcome(verb: Verb, id: WorkloadId, act: Callable[[], Awaitable[Outco
         return Failed(str(error))
     except Exception as error:
         log.exception("act failed by our own fault", workload=str(id), verb=verb.value)
-        return Failed(f"internal error of the node: {type(error).__name__}")
+        return Failed(f"internal error of the node: {type(error).__name__}", "internal")

@@ -7,12 +7,13 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 import structlog
+from structlog.contextvars import bind_contextvars, bound_contextvars
 
 from gridtypes import ResultState, Workload, WorkloadId, WorkloadType
 from provisioners.protocol import Context, PlacedWorkload, Provisioner
 from zosd.clock import Clock
 from zosd.engine import outcome, view
-from zosd.engine.acts import Acts, Failed, Limits, Made, Outcome, note_of
+from zosd.engine.acts import Acts, Failed, Limits, Made, Outcome, failure_of, note_of
 from zosd.engine.backoff import Backoff
 from zosd.engine.eyes import Eyes
 from zosd.engine.orphans import Orphans
@@ -21,6 +22,7 @@ from zosd.engine.spared import spared
 from zosd.journal.changes import DropDeployment, DropJob, PutJob
 from zosd.journal.journal import Journal
 from zosd.journal.records import DeploymentRecord, Job, Key, Phase, WorkloadRecord
+from zosd.measures import Measures
 from zosd.traits import traits
 
 log = structlog.get_logger(__name__)
@@ -49,6 +51,7 @@ class Engine:
         clock: Clock,
         settings: EngineSettings | None = None,
         changed: Callable[[Key], None] = lambda key: None,
+        measures: Measures | None = None,
     ) -> None:
         """`changed` is called after a workload's state was altered, for example to report used resources."""
         self.settings = settings or EngineSettings()
@@ -56,6 +59,7 @@ class Engine:
         self._provisioners = provisioners
         self._clock = clock
         self._changed = changed
+        self._measures = measures or Measures()
         self._eyes = Eyes()
         self._acts = Acts(ctx, self.settings.limits, freed=self._wake_owner)
         self._orphans = Orphans(
@@ -170,6 +174,11 @@ class Engine:
 
     # -- what others ask --
 
+    @property
+    def workers(self) -> int:
+        """Deployments that are worked on now."""
+        return len(self._workers)
+
     def next_try(self, id: WorkloadId) -> float | None:
         """Seconds since 1970 of the next try of a failed workload; None when nothing is planned."""
         wait = self._eyes.next_try(id) - self._clock.monotonic()
@@ -186,6 +195,7 @@ class Engine:
     # -- the worker of one deployment --
 
     async def _work(self, key: Key) -> None:
+        bind_contextvars(deployment=str(key), twin=int(key.twin))
         while not self._stopping:
             record = self._journal.ledger.get(key)
             if record is None:
@@ -216,7 +226,12 @@ class Engine:
             return
         tried = self._version(workload, step)
         self._early.pop(workload.id, None)
-        result = await self._act(workload, tried, step)
+        began = self._clock.monotonic()
+        with bound_contextvars(workload=str(workload.id)):
+            result = await self._act(workload, tried, step)
+        self._measures.act(
+            step.verb.value, tried.type.value, self._clock.monotonic() - began, failure_of(result)
+        )
         async with self._journal.altering(key):
             now = self._workload(key, workload.id)
             if now is None:

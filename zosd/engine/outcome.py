@@ -58,7 +58,7 @@ def after(
             return _updated(key, record, tried, data, note, now)
         case Verb.UPDATE, Refused(message):
             return _unchanged(key, record, tried, message, now, half_changed=False)
-        case Verb.UPDATE, (Failed(message) | Waits(message)):
+        case Verb.UPDATE, (Failed(message, _) | Waits(message)):
             return _unchanged(key, record, tried, message, now, half_changed=True)
         case Verb.PAUSE, Made():
             return _state(key, record, ResultState.PAUSED, "paused", now)
@@ -67,7 +67,7 @@ def after(
         case ((Verb.PAUSE | Verb.RESUME), Failed()):
             # It runs on as it was; the state has to go on telling that.
             return Effect(failures=record.attempts + 1, changes=_counted(key, record))
-        case _, (Failed(message) | Refused(message) | Waits(message)):
+        case _, (Failed(message, _) | Refused(message) | Waits(message)):
             return _failure(key, _promoted(record, tried), message, now, backoff, Sight.MISSING)
         case _:
             raise AssertionError(f"{step.verb.value} cannot end with {outcome!r}")

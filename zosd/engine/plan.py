@@ -66,6 +66,8 @@ class Need:
     ready: bool
     failed: str = ""
     """Its error; "" while it has none."""
+    rests: bool = False
+    """It is paused and gone, and is made again when its deployment may run."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -212,7 +214,8 @@ def _verdict(desired: Desired, goal: Goal, seen: Observed) -> Verb | None:
 
 def _waits_for_another(desired: Desired, goal: Goal, seen: Observed) -> bool:
     case = _Case(goal, seen, desired.paused)
-    return not goal.leaving and case.to_be_made and case.missing_need is not None
+    need = case.missing_need
+    return not goal.leaving and case.to_be_made and need is not None and not need.rests
 
 
 def _reason(verb: Verb, case: _Case) -> str:

@@ -25,7 +25,7 @@ def desired(
             leaving=bool(workload.leaving),
             newer=workload.newer is not None,
             half_changed=workload.half_changed,
-            needs=tuple(_needs(ledger, record, workload, eyes)),
+            needs=tuple(_needs(ledger, record, workload, eyes, can_pause)),
             users=tuple(users(ledger, record, workload)) if workload.leaving else (),
             can_pause=can_pause(workload.definition.type),
         )
@@ -63,13 +63,27 @@ def users(ledger: Ledger, record: DeploymentRecord, workload: WorkloadRecord) ->
                     yield str(user.id)
 
 
-def _needs(ledger: Ledger, record: DeploymentRecord, workload: WorkloadRecord, eyes: Eyes) -> Iterable[Need]:
+def _needs(
+    ledger: Ledger,
+    record: DeploymentRecord,
+    workload: WorkloadRecord,
+    eyes: Eyes,
+    can_pause: Callable[[WorkloadType], bool],
+) -> Iterable[Need]:
     for name in traits(workload.newer or workload.definition).needs:
         provider = _provider(ledger, record.key, name)
         if provider is None or provider.id == workload.id:
             continue  # the provisioner says best what is missing
         failed = provider.result.message if provider.result.state is ResultState.ERROR else ""
-        yield Need(name, ready=eyes.sight(provider.id) is Sight.LIVE, failed=failed)
+        sight = eyes.sight(provider.id)
+        rests = (
+            record.paused
+            and record.key == Key(provider.id.twin, provider.id.contract)
+            and provider.result.state is ResultState.PAUSED
+            and can_pause(provider.definition.type)
+            and sight is Sight.MISSING
+        )
+        yield Need(name, ready=sight is Sight.LIVE, failed=failed, rests=rests)
 
 
 def _provider(ledger: Ledger, key: Key, name: Name) -> WorkloadRecord | None:

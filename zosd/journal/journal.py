@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -14,16 +15,18 @@ from zosd.journal.changes import Changes, PutNote
 from zosd.journal.ledger import Ledger
 from zosd.journal.records import Key
 from zosd.journal.store import Store
+from zosd.measures import Measures
 from zosd.points import Hook, nothing
 
 
 class Journal:
     """Reads are answered from memory; `commit` returns when the changes are on disk and in memory."""
 
-    def __init__(self, path: Path, hook: Hook = nothing) -> None:
+    def __init__(self, path: Path, hook: Hook = nothing, measures: Measures | None = None) -> None:
         self.ledger = Ledger()
         self._store = Store(path)
         self._hook = hook
+        self._measures = measures or Measures()
         self._locks: WeakValueDictionary[Key, asyncio.Lock] = WeakValueDictionary()
 
     async def open(self) -> None:
@@ -35,6 +38,15 @@ class Journal:
             await self._store.close()
             raise
         self.ledger.restore(deployments, notes)
+
+    @property
+    def waiting(self) -> int:
+        """Writes and reads that wait for their turn."""
+        return self._store.waiting
+
+    def check_open(self) -> None:
+        """Raises JournalError when the thread that writes it does not run."""
+        self._store.check_open()
 
     async def close(self) -> None:
         await self._store.close()
@@ -55,12 +67,14 @@ class Journal:
         """Write all changes or none.  `name` says in the points what they are: `journal.<name>.commit` and `.done`."""
         if not changes:
             return
+        began = time.monotonic()
         await self._store.run(
             lambda connection: rows.write(connection, changes),
             applied=lambda _: self.ledger.apply(changes),
             before_commit=lambda: self._hook(f"journal.{name}.commit"),
             after_commit=lambda: self._hook(f"journal.{name}.done"),
         )
+        self._measures.committed(name, time.monotonic() - began)
 
     async def put_note(self, name: str, value: bytes | None) -> None:
         """Keep (or, with None, forget) a small value of the node itself, unless it is known already."""

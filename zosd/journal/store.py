@@ -63,6 +63,15 @@ class Store:
         self._thread = threading.Thread(target=self._work, args=(connection,), name="journal", daemon=True)
         self._thread.start()
 
+    @property
+    def waiting(self) -> int:
+        return self._items.qsize()
+
+    def check_open(self) -> None:
+        """Raises JournalError when nothing could be written."""
+        if self._thread is None or not self._thread.is_alive():
+            raise JournalError(f"the journal {self.path} is closed")
+
     async def close(self) -> None:
         """Finish what is queued and close the file."""
         if self._thread is not None:
@@ -84,8 +93,7 @@ class Store:
         was cancelled meanwhile (which does not undo the work).  The other two are called in the journal's thread
         around the commit.  Raises JournalError when the file cannot be written (a full disk); the next try may work.
         """
-        if self._thread is None:
-            raise JournalError(f"the journal {self.path} is closed")
+        self.check_open()
         loop = asyncio.get_running_loop()
         future: asyncio.Future[T] = loop.create_future()
         self._items.put(_Item(work, loop, future, applied, before_commit, after_commit))
@@ -142,6 +150,15 @@ def _within_savepoint(
     connection.execute("SAVEPOINT item")
     try:
         result = item.work(connection)
+    except sqlite3.OperationalError as error:
+        # A full disk shows here as well as at the commit; SQLite may have ended the whole transaction by itself.
+        if not connection.in_transaction:
+            raise
+        connection.execute("ROLLBACK TO item")
+        connection.execute("RELEASE item")
+        failed = JournalError(f"the journal could not be written: {error}")
+        failed.__cause__ = error
+        return item, None, failed
     except Exception as error:
         connection.execute("ROLLBACK TO item")
         connection.execute("RELEASE item")

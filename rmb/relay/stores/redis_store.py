@@ -10,13 +10,11 @@ from __future__ import annotations
 import asyncio
 from typing import Any
 
-import redis.asyncio as aioredis
-from redis.asyncio.retry import Retry
-from redis.backoff import NoBackoff
 from redis.exceptions import RedisError, ResponseError
 
 from rmb.redis_link import RedisAddress
 from rmb.relay.stores.message_store import IDLE_LIFE_S, MAX_IN_SESSION, Id, StoreUnavailable
+from rmb.relay.stores.redis_connection import connect
 
 BODY = b"_"
 QUEUE_KEY = "relay.federation.stream"
@@ -34,20 +32,11 @@ MAX_IN_QUEUE = 1_000_000
 class RedisStore:
     """Implements `MessageStore`."""
 
-    def __init__(self, address: RedisAddress, instance: str) -> None:
-        options: dict[str, Any] = {
-            "db": address.database,
-            "password": address.password,
-            "socket_timeout": None,
-            "socket_connect_timeout": 5.0,
-            "retry": Retry(NoBackoff(), 0),
-            "protocol": 2,
-        }
-        if address.socket:
-            self.redis = aioredis.Redis(unix_socket_path=address.socket, **options)
-        else:
-            self.redis = aioredis.Redis(host=address.host, port=address.port, **options)
-        self._address = address
+    def __init__(self, nodes: tuple[RedisAddress, ...], instance: str, *, cluster: bool = False) -> None:
+        """Raises ValueError for addresses that do not fit."""
+        self.redis = connect(nodes, cluster=cluster)
+        self._address = ", ".join(map(str, nodes))
+        self._is_cluster = cluster
         self._instance = instance
         self._waiting: list[tuple[str | None, bytes, asyncio.Future[Id]]] = []
         self._doomed: dict[str, list[Id]] = {}
@@ -113,41 +102,58 @@ class RedisStore:
             self._writer = asyncio.get_running_loop().create_task(self._write(), name="relay store")
 
     async def _write(self) -> None:
-        """Send batches until nothing waits: each is one transaction, so that an answer means that Redis has it all."""
+        """Send batches until nothing waits.
+
+        A batch is one transaction, so that an answer means that Redis has it all; in a cluster each command is one.
+        """
         try:
             while self._waiting or self._doomed or self._done:
                 waiting, self._waiting = self._waiting, []
                 doomed, self._doomed = self._doomed, {}
                 done, self._done = self._done, []
-                pipe = self.redis.pipeline(transaction=True)
-                for session, message, _ in waiting:
-                    if session is None:
-                        pipe.xadd(QUEUE_KEY, {QUEUE_BODY: message}, maxlen=MAX_IN_QUEUE, approximate=True)
-                    else:
-                        pipe.xadd(
-                            f"stream:{session}", {BODY: message}, maxlen=MAX_IN_SESSION, approximate=True
-                        )
-                sessions = sorted({session for session, _, _ in waiting if session is not None})
-                for session in sessions:
-                    pipe.expire(f"stream:{session}", IDLE_LIFE_S)
-                    pipe.publish(WAKE, f"{self._instance} {session}")
-                for session, ids in doomed.items():
-                    pipe.xdel(f"stream:{session}", *ids)
-                if done:
-                    pipe.xack(QUEUE_KEY, GROUP, *done)
-                    pipe.xdel(QUEUE_KEY, *done)
                 try:
-                    answers = await self._ask(pipe.execute())
-                except StoreUnavailable as error:
+                    await self._write_batch(waiting, doomed, done)
+                except Exception as error:  # whatever it is, those who wait have to hear of it
                     for _, _, future in waiting:
                         if not future.done():
-                            future.set_exception(error)
-                    continue
-                for (_, _, future), number in zip(waiting, answers, strict=False):
-                    if not future.done():
-                        future.set_result(number.decode())
+                            future.set_exception(_unavailable(error))
         finally:
             self._writer = None
+
+    async def _write_batch(
+        self,
+        waiting: list[tuple[str | None, bytes, asyncio.Future[Id]]],
+        doomed: dict[str, list[Id]],
+        done: list[Id],
+    ) -> None:
+        """Raises StoreUnavailable."""
+        pipe = self.redis.pipeline(transaction=not self._is_cluster)
+        for session, message, _ in waiting:
+            if session is None:
+                pipe.xadd(QUEUE_KEY, {QUEUE_BODY: message}, maxlen=MAX_IN_QUEUE, approximate=True)
+            else:
+                pipe.xadd(f"stream:{session}", {BODY: message}, maxlen=MAX_IN_SESSION, approximate=True)
+        sessions = sorted({session for session, _, _ in waiting if session is not None})
+        for session in sessions:
+            pipe.expire(f"stream:{session}", IDLE_LIFE_S)
+            if not self._is_cluster:
+                pipe.publish(WAKE, f"{self._instance} {session}")
+        for session, ids in doomed.items():
+            pipe.xdel(f"stream:{session}", *ids)
+        if done:
+            pipe.xack(QUEUE_KEY, GROUP, *done)
+            pipe.xdel(QUEUE_KEY, *done)
+        answers = await self._ask(pipe.execute(raise_on_error=not self._is_cluster))
+        for (_, _, future), number in zip(waiting, answers, strict=False):
+            if future.done():
+                continue
+            if isinstance(number, Exception):
+                future.set_exception(_unavailable(number))
+            else:
+                future.set_result(number.decode())
+        if self._is_cluster:  # whose pipelines publish nothing
+            for session in sessions:
+                await self._ask(self.redis.publish(WAKE, f"{self._instance} {session}"))
 
     async def _ask(self, question: Any) -> Any:
         try:
@@ -155,7 +161,13 @@ class RedisStore:
                 return await question
         except ResponseError as error:
             raise StoreUnavailable(f"Redis at {self._address} refused: {error}") from error
+        except KeyError as error:  # the library's word for a slot that no node has
+            raise StoreUnavailable(f"no node of the cluster at {self._address} has slot {error}") from error
         except (TimeoutError, RedisError, OSError) as error:
             raise StoreUnavailable(
                 f"cannot reach Redis at {self._address}: {error or 'no answer'}"
             ) from error
+
+
+def _unavailable(error: Exception) -> StoreUnavailable:
+    return error if isinstance(error, StoreUnavailable) else StoreUnavailable(f"Redis: {error}")

@@ -75,7 +75,10 @@ class RealNode:
         self.process: subprocess.Popen[bytes] | None = None
 
     def write_chain(self) -> None:
-        (self.folder / "chain.json").write_text(json.dumps(self.chain))
+        """At once: the daemon may be reading."""
+        fresh = self.folder / "chain.json.new"
+        fresh.write_text(json.dumps(self.chain))
+        os.rename(fresh, self.folder / "chain.json")
 
     def sign_up(self, wanted: Deployment) -> None:
         self.chain["contracts"][str(wanted.contract_id)] = {

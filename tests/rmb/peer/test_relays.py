@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
@@ -20,23 +20,11 @@ from rmb.peer.config import PeerConfig
 from rmb.redis_link import RedisLink
 from tests.rmb.peer.relayed_node import node
 from tests.rmb.redis_server import redis_server
-from tests.rmb.relay.grid import DOMAIN, PEOPLE, RelayProcess, chain_with_twins, message, peer, relay
+from tests.rmb.relay.grid import DOMAIN, PEOPLE, RelayProcess, message, peer
 from tests.tfchain.devchain.process import ChainProcess
 from tfchain import Chain
 
 NODE = Session(1)
-
-
-@pytest.fixture(scope="module")
-def chain(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ChainProcess]:
-    with chain_with_twins(tmp_path_factory.mktemp("chain")) as process:
-        yield process
-
-
-@pytest.fixture(scope="module")
-def hub(tmp_path_factory: pytest.TempPathFactory, chain: ChainProcess) -> Iterator[RelayProcess]:
-    with relay(tmp_path_factory.mktemp("relay"), chain) as process:
-        yield process
 
 
 @contextlib.asynccontextmanager

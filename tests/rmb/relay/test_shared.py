@@ -11,6 +11,7 @@ import aiohttp
 import pytest
 
 from rmb.gen2.session import Session
+from tests.rmb.redis_cluster import redis_cluster
 from tests.rmb.redis_server import redis_server
 from tests.rmb.relay.grid import Peer, RelayProcess, chain_with_twins, peer, relay
 from tests.tfchain.devchain.process import ChainProcess, free_port
@@ -26,11 +27,18 @@ def chain(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ChainProcess]:
         yield process
 
 
-@pytest.fixture
-def pair(tmp_path: Path, chain: ChainProcess) -> Iterator[tuple[RelayProcess, RelayProcess]]:
+@pytest.fixture(params=["one Redis", "a cluster"])
+def pair(
+    request: pytest.FixtureRequest, tmp_path: Path, chain: ChainProcess
+) -> Iterator[tuple[RelayProcess, RelayProcess]]:
     """Two processes on one port."""
-    with redis_server() as socket:
-        flags, port = ("--redis", f"unix://{socket}"), free_port()
+    with contextlib.ExitStack() as stack:
+        if request.param == "a cluster":
+            cluster = stack.enter_context(redis_cluster(tmp_path / "cluster"))
+            flags: tuple[str, ...] = ("--redis-cluster", "--redis", cluster.addresses)
+        else:
+            flags = ("--redis", f"unix://{stack.enter_context(redis_server())}")
+        port = free_port()
         with (
             relay(tmp_path / "one", chain, *flags, port=port) as one,
             relay(tmp_path / "two", chain, *flags, port=port) as two,

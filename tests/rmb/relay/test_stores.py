@@ -1,9 +1,9 @@
-"""Both stores of a relay keep the same promises."""
+"""All stores of a relay keep the same promises."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import pytest
@@ -11,18 +11,30 @@ import pytest
 from rmb.redis_link import RedisAddress
 from rmb.relay.stores import sqlite_store
 from rmb.relay.stores.message_store import FIRST, MessageStore, StoreUnavailable
+from rmb.relay.stores.redis_connection import addresses
 from rmb.relay.stores.redis_store import RedisStore
 from rmb.relay.stores.sqlite_store import SqliteStore
+from tests.rmb.redis_cluster import RedisCluster, redis_cluster
 
 
-@pytest.fixture(params=["sqlite", "redis"])
+@pytest.fixture(scope="module")
+def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RedisCluster]:
+    with redis_cluster(tmp_path_factory.mktemp("cluster")) as made:
+        yield made
+
+
+@pytest.fixture(params=["sqlite", "redis", "cluster"])
 async def store(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[MessageStore]:
     made: MessageStore
     if request.param == "sqlite":
         made = SqliteStore(tmp_path / "messages.db")
+    elif request.param == "cluster":
+        nodes = addresses(request.getfixturevalue("cluster").addresses)
+        made = RedisStore(nodes, "test", cluster=True)
+        await made.redis.flushall(target_nodes="primaries")
     else:
         address = RedisAddress.parse(request.getfixturevalue("redis_socket"))
-        made = RedisStore(address, "test")
+        made = RedisStore((address,), "test")
         await made.redis.flushall()
     yield made
     await made.close()
@@ -92,7 +104,7 @@ async def test_sessions_that_nobody_fetches_are_forgotten(
 
 
 async def test_a_store_that_is_away_says_so(tmp_path: Path) -> None:
-    store = RedisStore(RedisAddress.parse(str(tmp_path / "nothing.sock")), "test")
+    store = RedisStore((RedisAddress.parse(str(tmp_path / "nothing.sock")),), "test")
     with pytest.raises(StoreUnavailable, match="cannot reach Redis"):
         await store.append("7", b"x")
     with pytest.raises(StoreUnavailable):

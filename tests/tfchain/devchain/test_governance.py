@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from tests.tfchain.devchain.driver import NODE, Driver, person
+from tfchain.devchain.pallets import tft_price
 from tfchain.keys import Identity
 
 ALICE, BOB, CHARLIE = person("//Alice"), person("//Bob"), person("//Charlie")
@@ -125,3 +126,39 @@ def test_an_entity_vouches_for_a_twin(grid: Driver, kind: Any) -> None:
 
 def _council(grid: Driver, call: str, arguments: dict[str, Any]) -> bytes:
     return grid.plain.codec.encode(grid.interface.call_type, {"Council": {call: arguments}})
+
+
+def test_who_makes_blocks_sets_the_price_and_the_average_is_billed(grid: Driver) -> None:
+    assert (
+        grid.call(BOB, "TFTPriceModule.set_prices", price=60, block_number=1).error
+        == "AccountUnauthorizedToSetPrice"
+    )
+    averages = []
+    for price in (60, 100, 2000):
+        done = grid.call(ALICE, "TFTPriceModule.set_prices", price=price, block_number=1)
+        assert done.ok
+        averages.append({name: value for name, value in done.of("TFTPriceModule")})
+    assert averages[1] == {"TFTPriceModule.PriceStored": 100, "TFTPriceModule.AveragePriceStored": 80}
+    assert averages[2]["TFTPriceModule.AveragePriceStored"] == 720
+    assert grid.root("TFTPriceModule.set_max_tft_price", price=500) is None
+    done = grid.call(ALICE, "TFTPriceModule.set_prices", price=720, block_number=2)
+    assert done.of("TFTPriceModule")[-1] == ["TFTPriceModule.AveragePriceIsAboveMaxPrice", [720, 500]]
+    assert grid.root("TFTPriceModule.set_min_tft_price", price=500) is not None
+
+
+def test_the_history_of_prices_is_a_ring(grid: Driver, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tft_price, "KEPT_PRICES", 3)
+    for price in (10, 20, 30, 40, 50):
+        done = grid.call(ALICE, "TFTPriceModule.set_prices", price=price, block_number=1)
+    assert done.of("TFTPriceModule")[1] == ["TFTPriceModule.AveragePriceStored", 40]
+
+
+def test_burnt_units_are_gone(grid: Driver) -> None:
+    before = grid.read("Balances.TotalIssuance")
+    assert grid.call(BOB, "BurningModule.burn_tft", amount=1 << 100, message="x").error == (
+        "NotEnoughBalanceToBurn"
+    )
+    done = grid.call(BOB, "BurningModule.burn_tft", amount=5000, message="for stellar")
+    assert done.of("BurningModule")[0][1][1] == 5000
+    assert grid.read("Balances.TotalIssuance") == before - 5000
+    assert len(grid.read("BurningModule.Burns")) == 1

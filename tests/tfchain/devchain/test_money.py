@@ -93,6 +93,10 @@ class SmallGrid(RuleBasedStateMachine):
     def pay(self, to: Any, units: int) -> None:
         self.call(CHARLIE, "Balances.transfer", dest=to.address, value=units)
 
+    @rule(who=st.sampled_from([CHARLIE, POOR]), units=st.integers(0, 2_000_000))
+    def burn(self, who: Any, units: int) -> None:
+        self.call(who, "BurningModule.burn_tft", amount=units, message="enough")
+
     @rule(blocks=st.integers(1, 8), hours=st.integers(0, 200))
     def time_passes(self, blocks: int, hours: int) -> None:
         for _ in range(blocks):
@@ -153,6 +157,8 @@ class SmallGrid(RuleBasedStateMachine):
         rented = RENT_OF_NODE.get(Reading(self.chain.state), 1)
         for record in self.grid.records(built):
             ((pallet, event),) = record["event"].items()
+            if pallet == "BurningModule":
+                self.burned += next(iter(event.values()))[1]
             if pallet != "SmartContractModule":
                 continue
             ((name, content),) = event.items()

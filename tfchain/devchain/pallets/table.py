@@ -6,7 +6,7 @@ import inspect
 
 from tfchain.devchain.calls import Handler, Table
 from tfchain.devchain.interface import Interface
-from tfchain.devchain.pallets import balances, council, kvstore, system, utility
+from tfchain.devchain.pallets import balances, burning, council, kvstore, system, tft_price, utility
 from tfchain.devchain.pallets.contracts import billing, creation, providers, reports, services
 from tfchain.devchain.pallets.tfgrid import entities, farms, governance, nodes, twins
 
@@ -28,6 +28,8 @@ TABLE: Table = {
         **providers.CALLS,
         **services.CALLS,
     },
+    "TFTPriceModule": tft_price.CALLS,
+    "BurningModule": burning.CALLS,
     "TFKVStore": kvstore.CALLS,
     "Council": council.CALLS,
 }

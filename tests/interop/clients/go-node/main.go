@@ -27,9 +27,10 @@ func main() {
 		fmt.Fprintln(os.Stderr, err)
 		os.Exit(1)
 	}
-	ctx, cancel := context.WithTimeout(context.Background(), 50*time.Second)
+	ctx, cancel := context.WithTimeout(context.Background(), 240*time.Second)
 	defer cancel()
-	bus, err := peer.NewRpcClient(ctx, seed, substrate.NewManager(chain),
+	manager := substrate.NewManager(chain)
+	bus, err := peer.NewRpcClient(ctx, seed, manager,
 		peer.WithRelay(relay), peer.WithSession("go-node"), peer.WithKeyType(peer.KeyTypeEd25519))
 	if err != nil {
 		fmt.Fprintln(os.Stderr, err)
@@ -82,6 +83,25 @@ func main() {
 	note("set exit device", nil, node.NetworkSetPublicExitDevice(ctx, "eth9"))
 	all, err := node.NetworkListAllInterfaces(ctx)
 	note("all interfaces", all, err)
+	note("at once", atOnce(ctx, node), nil)
+
+	connection, err := manager.Substrate()
+	note("chain", nil, err)
+	owner, err := substrate.NewIdentityFromEd25519Phrase(seed)
+	note("identity", nil, err)
+	note("life", nil, life(ctx, node, connection, owner, 1, note))
+
+	// Another session of the same twin, which takes the key from the chain: what follows is not encrypted.
+	plain, err := peer.NewRpcClient(ctx, seed, manager, peer.WithRelay(relay), peer.WithSession("go-plain"),
+		peer.WithKeyType(peer.KeyTypeEd25519), peer.WithEncryption(false))
+	note("cleared its key", nil, err)
+	if err == nil {
+		number, _ := connection.GetTwinByPubKey(owner.PublicKey())
+		found, err := connection.GetTwin(number)
+		note("key on the chain", err == nil && found.Pk.IsSome(), err)
+		version, err = client.NewNodeClient(uint32(twin), plain).SystemVersion(ctx)
+		note("version without a key", version, err)
+	}
 	line, _ := json.Marshal(answers)
 	fmt.Println(string(line))
 }

@@ -15,6 +15,7 @@ from tfchain.devchain.pallets.tfgrid.store import (
     NODES,
     NODES_OF_FARM,
     PALLET,
+    PALLET_VERSION,
     PRICING,
     PRICING_BY_NAME,
     PRICING_ID,
@@ -195,6 +196,12 @@ def attach_policy_to_farm(ctx: Context, farm_id: int, limits: FarmingPolicyLimit
     ctx.deposit(PALLET, "FarmingPolicySet", (farm_id, limits))
 
 
+def set_storage_version(ctx: Context, version: str) -> None:
+    """Say how the pallet's storage is written; nothing is converted."""
+    ctx.require_root_or_council()
+    PALLET_VERSION.put(ctx, version)
+
+
 def set_connection_price(ctx: Context, price: int) -> None:
     ctx.require_root_or_council()
     CONNECTION_PRICE.put(ctx, price)
@@ -234,6 +241,7 @@ def _store_pricing(ctx: Context, policy: PricingPolicy) -> None:
 
 
 CALLS: dict[str, Handler] = {
+    "set_storage_version": set_storage_version,
     "create_pricing_policy": create_pricing_policy,
     "update_pricing_policy": update_pricing_policy,
     "create_farming_policy": create_farming_policy,

@@ -49,6 +49,7 @@ FARMING_ID: DefaultValue[int] = DefaultValue(PALLET, "FarmingPolicyID")
 CONNECTION_PRICE: DefaultValue[int] = DefaultValue(PALLET, "ConnectionPrice")
 CERTIFIERS: OptionalValue[list[bytes]] = OptionalValue(PALLET, "AllowedNodeCertifiers")
 ZOS_VERSION: DefaultValue[bytes] = DefaultValue(PALLET, "ZosVersion")
+PALLET_VERSION: DefaultValue[str] = DefaultValue(PALLET, "PalletVersion")
 
 
 def error(name: str) -> ModuleFailure:

@@ -1,0 +1,1 @@
+"""Commands and classes for users of a fleet."""

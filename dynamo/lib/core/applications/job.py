@@ -1,0 +1,170 @@
+"""One application from fork to end, as the server sees it."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import signal
+import socket
+from dataclasses import dataclass, field
+from enum import Enum
+from typing import Any
+
+from dynamo.core.applications.batch import BatchReader
+from dynamo.core.applications.child import READY, TAKEN, Task, run_child
+from dynamo.core.authorizer import Authorizer
+from dynamo.core.dynamoinventory import BatchRefused, DynamoInventory
+from dynamo.core.objectrepository import Action
+
+LOG = logging.getLogger(__name__)
+
+READY_S = 60.0
+"""How long a child may take to open its view of the store."""
+SILENCE_S = 60.0
+"""How long a child may pause while it sends its changes."""
+GRACE_S = 60.0
+"""How long a child has to end after it was asked to."""
+
+
+class Ending(Enum):
+    """Why a job ended."""
+
+    EXITED = "exited"
+    KILLED = "killed"
+    BROKEN = "broken"
+
+
+@dataclass(slots=True)
+class Outcome:
+    """How a job ended.  `commands` is what a program that ended well wants changed."""
+
+    ending: Ending
+    exit_code: int
+    reason: str = ""
+    commands: list[tuple[Action, dict[str, Any]]] = field(default_factory=list)
+
+
+class Job:
+    """A child and what it sends.  All waits have a limit."""
+
+    def __init__(self, task: Task, timeout: float | None, grace: float = GRACE_S) -> None:
+        """`timeout` in seconds, None = as long as it takes; `grace` between asking and killing, in seconds."""
+        self.task = task
+        self.pid = 0
+        self._timeout = timeout
+        self._grace = grace
+        self._kill = asyncio.Event()
+        self._reason = ""
+        self._exit: asyncio.Future[int] = asyncio.get_running_loop().create_future()
+        self._channel: socket.socket | None = None
+
+    def kill(self, reason: str) -> None:
+        """Ask the program to end, and end it when it does not."""
+        self._reason = self._reason or reason
+        self._kill.set()
+
+    async def start(
+        self, inventory: DynamoInventory, authorizer: Authorizer, stdin: int | None = None
+    ) -> None:
+        """Fork the child, and wait until it has its own view of the store.
+
+        The image must not change meanwhile.  Raises BatchRefused when the child does not come up.
+        """
+        ours, theirs = socket.socketpair()
+        store = inventory.store
+        if store is not None:
+            store.release()
+        pid = os.fork()
+        if pid == 0:
+            run_child(self.task, inventory, store, theirs, authorizer, stdin)
+        theirs.close()
+        self.pid = pid
+        self._channel = ours
+        ours.setblocking(False)
+        watch = os.pidfd_open(pid)
+        loop = asyncio.get_running_loop()
+        loop.add_reader(watch, self._reap, watch)
+        try:
+            async with asyncio.timeout(READY_S):
+                if await loop.sock_recv(ours, 1) == READY:
+                    return
+        except TimeoutError:
+            pass
+        self._signal(signal.SIGKILL)
+        await self._exit
+        ours.close()
+        raise BatchRefused("The program's process could not be started; its _stderr says why")
+
+    def _reap(self, watch: int) -> None:
+        loop = asyncio.get_running_loop()
+        loop.remove_reader(watch)
+        os.close(watch)
+        _, status = os.waitpid(self.pid, 0)
+        self._exit.set_result(os.waitstatus_to_exitcode(status))
+
+    def _signal(self, number: signal.Signals) -> None:
+        for send in (os.killpg, os.kill):
+            try:
+                send(self.pid, number)
+            except ProcessLookupError:
+                continue
+
+    async def run(self) -> Outcome:
+        """Wait for the end of a started child."""
+        assert self._channel is not None, "started before"
+        reader = BatchReader()
+        taking = asyncio.create_task(self._take(self._channel, reader))
+        killed = asyncio.create_task(self._kill.wait())
+        ends: set[asyncio.Future[Any]] = {killed, self._exit}
+        try:
+            await asyncio.wait(ends | {taking}, timeout=self._timeout, return_when=asyncio.FIRST_COMPLETED)
+            if taking.done() and not killed.done() and not self._exit.done():
+                # Either the batch is whole, or the channel is closed or broken; the program may still be running.
+                problem = taking.exception()
+                if problem is not None:
+                    self.kill(str(problem))
+                await asyncio.wait(ends, timeout=self._timeout, return_when=asyncio.FIRST_COMPLETED)
+            if not self._exit.done():
+                if not self._kill.is_set():
+                    self.kill(f"It ran longer than {self._timeout} s")
+                self._signal(signal.SIGTERM)
+                await asyncio.wait({self._exit}, timeout=self._grace)
+                self._signal(signal.SIGKILL)
+            exit_code = await self._exit
+            if not taking.done():
+                await asyncio.wait({taking}, timeout=SILENCE_S)
+            return self._judge(exit_code, taking, reader)
+        finally:
+            for waiting in (taking, killed):
+                waiting.cancel()
+            await asyncio.gather(taking, killed, return_exceptions=True)
+            self._signal(signal.SIGKILL)  # what the program may have left in its process group
+            self._channel.close()
+
+    def _judge(self, exit_code: int, taking: asyncio.Task[None], reader: BatchReader) -> Outcome:
+        problem = taking.exception() if taking.done() and not taking.cancelled() else None
+        if problem is not None:
+            return Outcome(Ending.BROKEN, exit_code or 1, str(problem))
+        if self._kill.is_set():
+            return Outcome(Ending.KILLED, exit_code, self._reason)
+        if exit_code == 0 and reader.commands and not reader.is_complete:
+            return Outcome(Ending.BROKEN, 1, "Its changes did not arrive completely")
+        commands = reader.commands if exit_code == 0 else []
+        return Outcome(Ending.EXITED, exit_code, "", commands)
+
+    async def _take(self, channel: socket.socket, reader: BatchReader) -> None:
+        loop = asyncio.get_running_loop()
+        data = await loop.sock_recv(channel, 1 << 16)
+        while data:
+            reader.feed(data)
+            if reader.is_complete:
+                await loop.sock_sendall(channel, TAKEN)
+                return
+            try:
+                async with asyncio.timeout(SILENCE_S):
+                    data = await loop.sock_recv(channel, 1 << 16)
+            except TimeoutError:
+                raise BatchRefused(f"It was silent for {SILENCE_S} s in the middle of its changes") from None
+        if reader.commands:
+            raise BatchRefused("Its changes did not arrive completely")

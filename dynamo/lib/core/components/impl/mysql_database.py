@@ -1,0 +1,136 @@
+"""MariaDB as the database of a store."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+import pymysql
+from pymysql.connections import Connection
+from pymysql.constants import CLIENT
+from pymysql.cursors import Cursor
+
+from dynamo.core.components.impl.database import Row
+from dynamo.dataformat import ConfigurationError, IntegrityError, OperationalError
+
+CONNECT_S = 10
+"""How long to wait for a connection, in seconds."""
+ANSWER_S = 600
+"""How long to wait for an answer, in seconds."""
+ROWS_AT_ONCE = 10_000
+
+_SESSION = (
+    "SET SESSION sql_mode = 'STRICT_ALL_TABLES,NO_AUTO_VALUE_ON_ZERO', tx_isolation = 'REPEATABLE-READ'"
+)
+_READ_ONLY = f"{_SESSION}, tx_read_only = 1"
+
+_KEYS = {"host", "port", "socket", "user", "passwd", "db", "read_only"}
+
+
+class MySQLDatabase:
+    """A connection to a database of a MariaDB server.  A commit is on its disk when it returns."""
+
+    clock = "UNIX_TIMESTAMP()"
+
+    def __init__(self, params: dict[str, Any]) -> None:
+        """`params`: db, user, passwd, and socket or host and port; `read_only`.
+
+        Raises ConfigurationError for unknown parameters, OperationalError when there is no server.
+        """
+        unknown = set(params) - _KEYS
+        if unknown or "db" not in params:
+            raise ConfigurationError(
+                f"A MariaDB connection is described by {', '.join(sorted(_KEYS))}, not by {sorted(params)}"
+            )
+        where = params.get("socket") or f"{params.get('host', 'localhost')}:{params.get('port', 3306)}"
+        self._where = f"{params['db']} at {where}"
+        self._in_transaction = False
+        self._lost = False
+        self._params = params
+        with self._errors():
+            self._connection = self._connect()
+
+    def _connect(self) -> Connection[Cursor]:
+        params = self._params
+        return pymysql.connect(
+            host=params.get("host", "localhost"),
+            port=int(params.get("port", 3306)),
+            unix_socket=params.get("socket"),
+            user=params.get("user"),
+            password=params.get("passwd", ""),
+            database=params["db"],
+            charset="utf8mb4",
+            autocommit=True,
+            connect_timeout=CONNECT_S,
+            read_timeout=ANSWER_S,
+            write_timeout=ANSWER_S,
+            init_command=_READ_ONLY if params.get("read_only") else _SESSION,
+            client_flag=CLIENT.FOUND_ROWS,
+        )
+
+    @contextmanager
+    def _errors(self) -> Iterator[None]:
+        try:
+            yield
+        except pymysql.IntegrityError as error:
+            raise IntegrityError(f"Database {self._where} refuses a row: {error}") from None
+        except pymysql.Error as error:
+            self._lost = True
+            raise OperationalError(f"Database {self._where} cannot be used: {error}") from None
+
+    def _ready(self) -> Connection[Cursor]:
+        if self._lost and not self._in_transaction:
+            if self._connection.open:
+                self._connection.close()
+            self._connection = self._connect()
+            self._lost = False
+        return self._connection
+
+    def change(self, statement: str, parameters: Sequence[Any] = ()) -> int:
+        with self._errors(), self._ready().cursor() as cursor:
+            return int(cursor.execute(statement.replace("?", "%s"), list(parameters)))
+
+    def execute(self, statement: str, parameters: Sequence[Any] = ()) -> int:
+        with self._errors(), self._ready().cursor() as cursor:
+            cursor.execute(statement.replace("?", "%s"), list(parameters))
+            return int(cursor.lastrowid or 0)
+
+    def execute_many(self, statement: str, rows: Iterable[Sequence[Any]]) -> None:
+        with self._errors(), self._ready().cursor() as cursor:
+            batch: list[Sequence[Any]] = []
+            for row in rows:
+                batch.append(row)
+                if len(batch) == ROWS_AT_ONCE:
+                    cursor.executemany(statement.replace("?", "%s"), batch)
+                    batch = []
+            if batch:
+                cursor.executemany(statement.replace("?", "%s"), batch)
+
+    def rows(self, statement: str, parameters: Sequence[Any] = ()) -> Iterator[Row]:
+        with self._errors(), self._ready().cursor() as cursor:
+            cursor.execute(statement.replace("?", "%s"), list(parameters))
+            while found := cursor.fetchmany(ROWS_AT_ONCE):
+                yield from found
+
+    def begin(self) -> None:
+        self.execute("START TRANSACTION")
+        self._in_transaction = True
+
+    def begin_snapshot(self) -> None:
+        self.execute("START TRANSACTION WITH CONSISTENT SNAPSHOT")
+        self._in_transaction = True
+
+    def commit(self) -> None:
+        self._in_transaction = False
+        with self._errors():
+            self._connection.commit()
+
+    def rollback(self) -> None:
+        self._in_transaction = False
+        with self._errors():
+            self._connection.rollback()
+
+    def close(self) -> None:
+        if self._connection.open:
+            self._connection.close()

@@ -1,0 +1,1 @@
+"""What the servers of a fleet share: users, rights, and the queue of applications."""

@@ -1,0 +1,70 @@
+"""The servers of a fleet."""
+
+from __future__ import annotations
+
+import json
+from enum import StrEnum
+from typing import Any, NamedTuple
+
+from dynamo.core.components.impl.database import Database
+
+SILENT_S = 30
+"""A server that was not heard of for so long counts as gone, in seconds."""
+
+
+class ServerStatus(StrEnum):
+    """What a server is doing."""
+
+    INITIAL = "initial"
+    STARTING = "starting"
+    ONLINE = "online"
+    UPDATING = "updating"
+    ERROR = "error"
+    OUTOFSYNC = "outofsync"
+
+
+class ServerRow(NamedTuple):
+    """A server: `silent` seconds since it was heard of, `sequence` of the last batch that it has applied."""
+
+    name: str
+    status: ServerStatus
+    silent: int
+    store_module: str
+    store_config: dict[str, Any]
+    sequence: int
+
+
+class Servers:
+    """The table of servers."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def beat(
+        self, name: str, status: ServerStatus, store_module: str, store_config: dict[str, Any], sequence: int
+    ) -> None:
+        """Say that a server lives, what it does, and where its store is.  Passwords are left out."""
+        public = {key: value for key, value in store_config.items() if key != "db_params"}
+        if "db_params" in store_config:
+            params = store_config["db_params"]
+            public["db_params"] = {key: value for key, value in params.items() if "pass" not in key}
+        self._database.execute(
+            "REPLACE INTO servers (hostname, last_heartbeat, status, store_module, store_config, store_version)"
+            f" VALUES (?, {self._database.clock}, ?, ?, ?, ?)",
+            (name, status, store_module, json.dumps(public), sequence),
+        )
+
+    def remove(self, name: str) -> None:
+        """Forget a server that stops."""
+        self._database.execute("DELETE FROM servers WHERE hostname = ?", (name,))
+
+    def listed(self) -> list[ServerRow]:
+        """All servers by name."""
+        rows = self._database.rows(
+            f"SELECT hostname, status, {self._database.clock} - last_heartbeat, store_module, store_config,"
+            " store_version FROM servers ORDER BY hostname"
+        )
+        return [
+            ServerRow(name, ServerStatus(status), int(silent), module, json.loads(config), int(sequence))
+            for name, status, silent, module, config, sequence in rows
+        ]

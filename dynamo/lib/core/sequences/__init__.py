@@ -1,0 +1,1 @@
+"""Sequences: applications that run one after the other, again and again."""

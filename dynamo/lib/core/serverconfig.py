@@ -1,0 +1,136 @@
+"""The configuration of a server: `server_config.json`."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from dynamo.dataformat import Configuration, ConfigurationError
+
+DEFAULT_PATH = "/etc/dynamo/server_config.json"
+PORT = 39626
+"""Where clients find the application server."""
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Component(_Section):
+    """A kind of component, written `file:Class`, and its own configuration."""
+
+    module: str
+    config: dict[str, Any]
+    readonly_config: dict[str, Any] | None = None
+
+
+class InventoryConfig(_Section):
+    """Where the inventory is stored, and the file that defines its partitions."""
+
+    persistency: Component | None = None
+    partition_def_path: str | None = None
+
+
+class MasterConfig(_Section):
+    """Where users, rights, the queue and the log of changes are: a file of one server, or a database of a fleet."""
+
+    path: str | None = None
+    db_params: dict[str, Any] | None = None
+
+    @model_validator(mode="after")
+    def _one_of_both(self) -> MasterConfig:
+        if (self.path is None) == (self.db_params is None):
+            raise ValueError("give either path (a single server) or db_params (a fleet)")
+        return self
+
+
+class LeaseConfig(_Section):
+    """How long a right lasts that is not renewed, in seconds of the database's clock."""
+
+    ttl: int = Field(default=10, ge=2, le=3600)
+
+
+class ManagerConfig(_Section):
+    """What servers share."""
+
+    master: MasterConfig
+    lease: LeaseConfig = LeaseConfig()
+
+
+class DoorConfig(_Section):
+    """Where clients of the application server come in, and with which certificates."""
+
+    workarea_base: str
+    certfile: str
+    keyfile: str
+    capath: str
+    host: str = "localhost"
+    port: int = Field(default=PORT, ge=0, le=65535)
+
+
+class ApplicationsConfig(_Section):
+    """How applications run.  Times in seconds, and days for records."""
+
+    enabled: bool = True
+    server: DoorConfig | None = None
+    timeout: int = Field(default=7200, ge=1)
+    retain_records_for: int = Field(default=7, ge=1)
+    max_procs: int = Field(default=8, ge=1, le=256)
+    user: str | None = None
+    sequence_round: float = Field(default=10.0, gt=0, le=3600)
+
+
+class WebConfig(_Section):
+    """Pages and data over HTTP.  A port that is missing is not listened on; 0 takes a free one."""
+
+    enabled: bool = True
+    host: str = "localhost"
+    http_port: int | None = Field(default=None, ge=0, le=65535)
+    https_port: int | None = Field(default=None, ge=0, le=65535)
+    certfile: str | None = None
+    keyfile: str | None = None
+    capath: str | None = None
+    contents_path: str | None = None
+    modules_config_path: str | None = None
+    module_folders: tuple[str, ...] = ()
+    max_procs: int = Field(default=10, ge=1, le=256)
+
+
+class LoggingConfig(_Section):
+    """How much is logged, and where: a folder, or stderr without one."""
+
+    level: str = "INFO"
+    path: str | None = None
+
+
+class ServerConfig(_Section):
+    """Everything a server has to know."""
+
+    name: str | None = Field(default=None, min_length=1, max_length=64)
+    start_timeout: float = Field(default=600.0, gt=0)
+    inventory: InventoryConfig = InventoryConfig()
+    manager: ManagerConfig
+    applications: ApplicationsConfig = ApplicationsConfig(enabled=False)
+    web: WebConfig = WebConfig(enabled=False)
+    status_poll_interval: float = Field(default=1.0, gt=0, le=60)
+    logging: LoggingConfig = LoggingConfig()
+
+
+def read_server_config(path: str | None = None) -> ServerConfig:
+    """The configuration in a file, by default the one of `DYNAMO_SERVER_CONFIG`.
+
+    Raises ConfigurationError, with the path of the key that is wrong.
+    """
+    place = Path(path or os.environ.get("DYNAMO_SERVER_CONFIG") or DEFAULT_PATH)
+    values = json.loads(Configuration(place).dump_json())
+    try:
+        return ServerConfig.model_validate(values)
+    except ValidationError as error:
+        reasons = "; ".join(
+            f"{'.'.join(str(part) for part in item['loc'])}: {item['msg']}" for item in error.errors()
+        )
+        raise ConfigurationError(f"Configuration {place} is wrong: {reasons}") from None

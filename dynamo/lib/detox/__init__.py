@@ -1,0 +1,1 @@
+"""Detox: keeps sites from filling up, by a policy."""

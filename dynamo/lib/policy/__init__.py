@@ -1,0 +1,1 @@
+"""Conditions, definitions of partitions, and policies that keep sites in order."""

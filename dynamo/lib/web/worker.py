@@ -1,0 +1,175 @@
+"""A process of its own for every request: what a module does there stays there."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+import os
+import signal
+import socket
+import traceback
+from pathlib import Path
+from typing import NoReturn
+
+from dynamo.core.applications.batch import BatchReader, batch_frames
+from dynamo.core.applications.child import EXIT_FAILED, leave_the_server
+from dynamo.core.applications.sandbox import confine
+from dynamo.core.applications.scheduler import Scheduler
+from dynamo.core.authorizer import Authorizer
+from dynamo.core.components.persistency import InventoryStore
+from dynamo.core.dynamoinventory import DynamoInventory
+from dynamo.dataformat import Configuration, DynamoError
+from dynamo.web.answer import Answer, WebRequest, envelope, respond
+from dynamo.web.fleet_now import FleetNow
+from dynamo.web.loader import Loader
+
+LOG = logging.getLogger(__name__)
+
+ANSWER_S = 120.0
+"""How long a module may take."""
+MAX_ANSWER = 256 << 20
+"""Largest answer, in bytes."""
+
+_READY, _SLOT, _YES = b"R", b"W", b"Y"
+
+
+async def answer_in_child(
+    request: WebRequest,
+    loader: Loader,
+    config: Configuration,
+    scheduler: Scheduler,
+    scratch: Path,
+) -> Answer:
+    """Run the module of a request in a child, and apply what it changed if it may."""
+    ours, theirs = socket.socketpair()
+    ours.setblocking(False)
+    loop = asyncio.get_running_loop()
+    pid = 0
+    has_slot = False
+    try:
+        async with asyncio.timeout(ANSWER_S):
+            async with scheduler.member.image:
+                scheduler.member.catch_up()
+                store = scheduler.inventory.store
+                if store is not None:
+                    store.release()
+                authorizer = Authorizer(scheduler.users)
+                now = FleetNow(
+                    [app.public() for app in scheduler.queue.newest()], scheduler.member.servers_now()
+                )
+                pid = os.fork()
+                if pid == 0:
+                    _run_child(
+                        request,
+                        loader,
+                        config,
+                        scheduler.inventory,
+                        store,
+                        authorizer,
+                        now,
+                        theirs,
+                        scratch,
+                        scheduler.console_user,
+                    )
+                theirs.close()
+                first = await loop.sock_recv(ours, 1)
+            if first != _READY:
+                return envelope(503, "The server has no process for this request.")
+            head = await loop.sock_recv(ours, 1)
+            if head == _SLOT:
+                has_slot = scheduler.member.take_write_slot()
+                await loop.sock_sendall(ours, _YES if has_slot else b"N")
+                head = await loop.sock_recv(ours, 1)
+            data = bytearray()
+            while piece := await loop.sock_recv(ours, 1 << 16):
+                data += piece
+                if len(data) > MAX_ANSWER:
+                    return envelope(500, f"The answer has more than {MAX_ANSWER} bytes.")
+            if head != b"A":
+                return envelope(500, "The process of this request ended without an answer.")
+            length = int.from_bytes(data[:4], "big")
+            answer = Answer(**json.loads(data[4 : 4 + length]))
+            if answer.keep_changes and has_slot and len(data) > 4 + length:
+                reader = BatchReader()
+                reader.feed(bytes(data[4 + length :]))
+                if not reader.is_complete:
+                    return envelope(500, "The changes did not arrive completely; nothing was changed.")
+                await scheduler.member.write(reader.commands)
+            return answer
+    except DynamoError as error:
+        return envelope(500, f"Nothing was changed: {error}")
+    except TimeoutError:
+        return envelope(503, f"The answer took longer than {ANSWER_S:.0f} s.")
+    finally:
+        if has_slot:
+            scheduler.member.give_write_slot()
+        ours.close()
+        if pid:
+            await _reap(pid)
+
+
+async def _reap(pid: int) -> None:
+    watch = os.pidfd_open(pid)
+    try:
+        signal.pidfd_send_signal(watch, signal.SIGKILL)
+    except ProcessLookupError:
+        pass
+    loop = asyncio.get_running_loop()
+    ended = asyncio.Event()
+    loop.add_reader(watch, ended.set)
+    try:
+        await ended.wait()
+    finally:
+        loop.remove_reader(watch)
+        os.close(watch)
+        _collect(pid)
+
+
+def _collect(pid: int) -> None:
+    os.waitpid(pid, 0)  # it has ended: its descriptor became readable
+
+
+def _run_child(
+    request: WebRequest,
+    loader: Loader,
+    config: Configuration,
+    inventory: DynamoInventory,
+    store: InventoryStore | None,
+    authorizer: Authorizer,
+    now: FleetNow,
+    channel: socket.socket,
+    scratch: Path,
+    user: str | None,
+) -> NoReturn:
+    try:
+        leave_the_server(channel, scratch, None)
+        logging.basicConfig(level=logging.INFO)
+        proxy = inventory.create_proxy(None if store is None else store.open_snapshot())
+        channel.sendall(_READY)
+        confine(scratch, user, with_network=True)
+
+        def take_write_slot() -> bool:
+            channel.sendall(_SLOT)
+            return channel.recv(1) == _YES
+
+        answer = respond(request, loader, config, proxy, authorizer, take_write_slot, now)
+        body = json.dumps(
+            {
+                "status": answer.status,
+                "content_type": answer.content_type,
+                "body": answer.body,
+                "headers": answer.headers,
+                "keep_changes": answer.keep_changes,
+            }
+        ).encode()
+        channel.sendall(b"A" + len(body).to_bytes(4, "big") + body)
+        if answer.keep_changes and proxy.commands:
+            for frame in batch_frames(proxy.commands):
+                channel.sendall(frame)
+        channel.shutdown(socket.SHUT_WR)
+        os._exit(0)
+    except BaseException:
+        traceback.print_exc()
+    finally:
+        os._exit(EXIT_FAILED)

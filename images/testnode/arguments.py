@@ -1,0 +1,156 @@
+"""QEMU's command line for a test node.  Pure."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from pathlib import Path
+
+OVMF_CODE = Path("/usr/share/OVMF/OVMF_CODE_4M.fd")
+OVMF_VARS = Path("/usr/share/OVMF/OVMF_VARS_4M.fd")
+NODE_MEMORY = 3 << 30
+"""Bytes; the chain refuses nodes below 2 GiB."""
+DISK_SIZE = 120 << 30
+"""Bytes of each sparse disk; the chain refuses nodes below 100 GiB of SSD."""
+_SERVER = "server=on,wait=off"
+_NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,31}")
+
+
+class Boot(StrEnum):
+    """What the machine boots from."""
+
+    DIRECT = "direct"
+    """Kernel and small initrd; the root image is a read-only disk."""
+    INITRD = "initrd"
+    """Kernel and one-file initrd."""
+    UEFI = "uefi"
+    """Raw disk image by UEFI firmware."""
+    ISO = "iso"
+    """ISO as a CD by BIOS firmware."""
+    ISO_UEFI = "iso-uefi"
+    """ISO as a CD by UEFI firmware."""
+
+
+@dataclass(frozen=True, slots=True)
+class TestNode:
+    """What the machine is made of."""
+
+    name: str
+    folder: Path
+    image: Path
+    boot: Boot = Boot.DIRECT
+    disks: tuple[Path, ...] = ()
+    nics: tuple[str, ...] = ("user",)
+    """`user`: behind QEMU's own router; `none`: no card; everything else is the name of a tap."""
+    command_line: str = ""
+    memory: int = NODE_MEMORY
+    processors: int = 2
+    accelerator: str = "tcg"
+    medium: Path | None = None
+    """Image to boot from with `UEFI` and `ISO`; None: the one in `image`."""
+
+    __test__ = False  # for pytest: no class of tests
+
+    def __post_init__(self) -> None:
+        if not _NAME.fullmatch(self.name):
+            raise ValueError(f"node name {self.name!r}: use up to 32 of a-z, 0-9 and '-'")
+
+    @property
+    def console_log(self) -> Path:
+        return self.folder / "console.log"
+
+    @property
+    def console_socket(self) -> Path:
+        return self.folder / "console.sock"
+
+    @property
+    def monitor(self) -> Path:
+        return self.folder / "monitor.sock"
+
+
+def kernel_line(farm: int, mode: str, extra: str) -> str:
+    """The kernel's command line for a direct boot."""
+    farmer = f"farmer_id={farm} " if farm else ""
+    return f"console=ttyS0 panic=60 nomodeset {farmer}runmode={mode} zos-debug-vm {extra}".strip()
+
+
+def command(node: TestNode) -> list[str]:
+    """QEMU with everything that the node has."""
+    tcg = ["-accel", "tcg,thread=multi,tb-size=256"]
+    words = [
+        "qemu-system-x86_64", "-name", node.name, "-machine", "q35", "-cpu", "max",
+        *(["-accel", "kvm"] if node.accelerator == "kvm" else tcg),
+        "-smp", str(node.processors), "-m", f"{node.memory >> 20}M",
+        "-nodefaults", "-no-user-config", "-no-reboot", "-display", "none",
+        "-uuid", machine_id(node.name), "-device", "virtio-rng-pci",
+        "-chardev",
+        f"socket,id=console,path={node.console_socket},{_SERVER},logfile={node.console_log},logappend=on",
+        "-serial", "chardev:console",
+        "-chardev", f"socket,id=monitor,path={node.monitor},{_SERVER}", "-mon", "chardev=monitor,mode=control",
+    ]  # fmt: skip
+    words += _medium(node)
+    for number, disk in enumerate(node.disks):
+        words += [
+            "-drive", f"file={disk},format=raw,if=none,id=disk{number},cache=writeback,discard=unmap",
+            "-device", f"virtio-blk-pci,drive=disk{number},serial={disk.stem[:20]}",
+        ]  # fmt: skip
+    for number, nic in enumerate(node.nics):
+        if nic == "none":
+            continue
+        backend = (
+            f"user,id=net{number}"
+            if nic == "user"
+            else f"tap,id=net{number},ifname={nic},script=no,downscript=no"
+        )
+        words += [
+            "-netdev",
+            backend,
+            "-device",
+            f"virtio-net-pci,netdev=net{number},mac={mac(node.name, number)}",
+        ]
+    return words
+
+
+def _medium(node: TestNode) -> Sequence[str]:
+    image = node.image
+    if node.boot in (Boot.DIRECT, Boot.INITRD):
+        initrd = image / ("initrd" if node.boot is Boot.INITRD else "initrd-small")
+        words = ["-kernel", str(image / "vmlinuz"), "-initrd", str(initrd), "-append", node.command_line]
+        if node.boot is Boot.DIRECT:
+            words += [
+                "-drive", f"file={image / 'root.img'},format=raw,if=none,id=root,readonly=on",
+                "-device", "virtio-blk-pci,drive=root,serial=NODEROOT",
+            ]  # fmt: skip
+        return words
+    words = []
+    if node.boot in (Boot.UEFI, Boot.ISO_UEFI):
+        words += [
+            "-drive", f"if=pflash,format=raw,unit=0,readonly=on,file={OVMF_CODE}",
+            "-drive", f"if=pflash,format=raw,unit=1,file={node.folder / 'vars.fd'}",
+        ]  # fmt: skip
+    if node.boot is Boot.UEFI:
+        medium = node.medium or image / "node.img"
+        return [
+            *words, "-drive", f"file={medium},format=raw,if=none,id=medium,readonly=on",
+            "-device", "virtio-blk-pci,drive=medium,bootindex=0",
+        ]  # fmt: skip
+    medium = node.medium or image / "node.iso"
+    return [
+        *words, "-drive", f"file={medium},format=raw,if=none,id=medium,media=cdrom,readonly=on",
+        "-device", "ide-cd,bus=ide.0,drive=medium,bootindex=0",
+    ]  # fmt: skip
+
+
+def machine_id(name: str) -> str:
+    """UUID of the machine, the same at every start."""
+    digest = hashlib.md5(name.encode(), usedforsecurity=False).hexdigest()
+    return f"{digest[:8]}-{digest[8:12]}-{digest[12:16]}-{digest[16:20]}-{digest[20:]}"
+
+
+def mac(name: str, number: int) -> str:
+    """MAC of a card, the same at every start, so that the node keeps its lease."""
+    digest = hashlib.md5(f"{name} {number}".encode(), usedforsecurity=False).hexdigest()
+    return "52:54:00:" + ":".join(digest[index : index + 2] for index in (0, 2, 4))

@@ -1,0 +1,253 @@
+"""Three servers with stores of their own and one master database: one inventory, whoever dies."""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+import signal
+import sqlite3
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.dynamo.mariadb import MariaDB
+from tests.dynamo.single_server import SingleServer, wait_for
+from tests.dynamo.snapshot import snapshot
+
+WRITERS = int(os.environ.get("DYNAMO_WRITERS", "12"))
+"""How many random writers run; every fourth one loses a server."""
+
+WRITER = (
+    "import sys\nfrom dynamo.core.executable import inventory\nfrom dynamo.dataformat import Site, Dataset\n"
+    "inventory.update(Site(sys.argv[1]))\ninventory.update(Dataset('/' + sys.argv[1] + '/1'))\n"
+    "print('wrote', sys.argv[1])\n"
+)
+
+
+class Fleet:
+    """Three servers, the first of which made the users."""
+
+    def __init__(self, folder: Path, database: MariaDB) -> None:
+        master = {"db_params": database.create("dynamoserver")}
+        self.servers: list[SingleServer] = []
+        for number in range(3):
+            place = folder / f"server{number}"
+            place.mkdir()
+            first = self.servers[0] if self.servers else None
+            self.servers.append(
+                SingleServer(
+                    place,
+                    name=f"dyn{number}",
+                    master=master,
+                    authority=first.authority if first else None,
+                    with_users=first is None,
+                )
+            )
+        self.writer = self.servers[0].script(WRITER, "writer.py")
+        assert self.servers[0].run("exec_auth", "-x", self.writer, "-t", "writer").returncode == 0
+
+    def write(self, server: int, name: str) -> None:
+        done = self.servers[server].dynamo("-W", "-t", "writer", f"{self.writer} {name}")
+        assert done.returncode == 0, done.stderr
+        assert done.stdout == f"wrote {name}\n"
+
+    def rows(self, asked: int) -> dict[str, dict[str, Any]]:
+        lines = self.servers[asked].dynamo("--servers", "--json").stdout.splitlines()
+        return {row["name"]: row for row in map(json.loads, lines)}
+
+    def primary(self, asked: int) -> int | None:
+        found = [name for name, row in self.rows(asked).items() if row["primary"]]
+        return int(found[0].removeprefix("dyn")) if found else None
+
+    def wait_until_equal(self, *numbers: int) -> None:
+        def equal() -> bool:
+            stores = [snapshot(self.servers[number].inventory()) for number in numbers]
+            return all(store == stores[0] for store in stores)
+
+        wait_for(equal, "Equality of all stores")
+
+
+@pytest.fixture(scope="module")
+def fleet(tmp_path_factory: pytest.TempPathFactory, mariadb: MariaDB) -> Iterator[Fleet]:
+    fleet = Fleet(tmp_path_factory.mktemp("fleet"), mariadb)
+    try:
+        for server in fleet.servers:
+            server.start(wait=False)
+        for server in fleet.servers:
+            wait_for(server.is_up, "Start of a server")
+        yield fleet
+    finally:
+        for server in fleet.servers:
+            server.stop(signal.SIGKILL)
+        mariadb.drop("dynamoserver")
+
+
+def test_w14_b2_b3_b5_the_fleet_goes_on_whichever_server_dies_or_stops(fleet: Fleet) -> None:
+    for number in range(3):
+        fleet.write(number, f"Before{number}")
+    fleet.wait_until_equal(0, 1, 2)
+    first = wait_for(lambda: (fleet.primary(1) is not None) and f"{fleet.primary(1)}", "A primary")
+    dead = int(first)
+    alive = [number for number in range(3) if number != dead]
+
+    fleet.servers[dead].stop(signal.SIGKILL)
+    fleet.write(alive[0], "AfterDeath")
+    fleet.write(alive[1], "AfterDeath2")
+    wait_for(lambda: fleet.primary(alive[0]) in alive, "Another primary")
+    fleet.wait_until_equal(*alive)
+
+    fleet.servers[dead].start()
+    wait_for(lambda: fleet.rows(dead)[f"dyn{dead}"]["behind"] == 0, "Return of the old primary")
+    fleet.wait_until_equal(0, 1, 2)
+    fleet.write(dead, "AfterReturn")
+
+    # A writer whose server is paused until its right has ended changes nothing when it wakes up.
+    with tempfile.TemporaryDirectory(prefix="dynamo-flag-") as name:
+        Path(name).chmod(0o755)  # programs run as another user
+        flag = Path(name) / "go"
+        waiting = f"import os, time\nwhile not os.path.exists({str(flag)!r}):\n    time.sleep(0.05)\n"
+        slow = fleet.servers[dead].script(WRITER + waiting, "slow.py")
+        fleet.servers[dead].run("exec_auth", "-x", slow, "-t", "slow")
+        submitted = fleet.servers[dead].dynamo("-W", "-A", "-t", "slow", "--json", f"{slow} Fenced")
+        answer = json.loads(submitted.stdout)
+
+        def runner() -> str:
+            row = json.loads(fleet.servers[alive[0]].dynamo("-p", str(answer["appid"]), "--json").stdout)
+            return str(row["server"]) if row["status"] == "run" else ""
+
+        paused = int(wait_for(runner, "Start of the slow writer").removeprefix("dyn"))
+        fleet.servers[paused].send(signal.SIGSTOP)
+        other = next(number for number in range(3) if number != paused)
+        fleet.write(other, "WhilePaused")
+        flag.touch()
+        fleet.servers[paused].send(signal.SIGCONT)
+        _assert_refused(fleet, other, answer["appid"])
+    fleet.wait_until_equal(0, 1, 2)
+    sites = fleet.servers[0].inventory().sites
+    assert "Fenced" not in sites
+    assert {
+        "Before0",
+        "Before1",
+        "Before2",
+        "AfterDeath",
+        "AfterDeath2",
+        "AfterReturn",
+        "WhilePaused",
+    } <= set(sites)
+
+
+def _assert_refused(fleet: Fleet, asked: int, number: int) -> None:
+    def ended() -> str:
+        row = json.loads(fleet.servers[asked].dynamo("-p", str(number), "--json").stdout)
+        return str(row["status"]) if row["status"] not in ("new", "assigned", "run") else ""
+
+    assert wait_for(ended, "End of the slow writer") in ("failed", "killed")
+
+
+def test_a_server_that_joins_late_clones_and_one_that_stops_leaves(fleet: Fleet) -> None:
+    fleet.write(0, "Early")
+    fleet.servers[2].stop()
+    wait_for(lambda: set(fleet.rows(0)) == {"dyn0", "dyn1"}, "Departure of a server")
+    for path in fleet.servers[2].folder.glob("store.db*"):
+        path.unlink()
+    fleet.write(1, "Meanwhile")
+    fleet.servers[2].start()
+    fleet.wait_until_equal(0, 1, 2)
+    log = (fleet.servers[2].folder / "log" / "server.log").read_text()
+    assert "Cloning the store of dyn" in log
+
+
+def test_servers_outlive_the_master_database_and_go_on_when_it_is_back(
+    fleet: Fleet, mariadb: MariaDB
+) -> None:
+    fleet.write(0, "BeforeCut")
+    mariadb.kill()
+    done = fleet.servers[1].dynamo("-W", "-t", "writer", f"{fleet.writer} DuringCut")
+    assert done.returncode == 1
+    assert "cannot be used" in done.stderr
+    mariadb.start()
+    for number in range(3):
+        fleet.write(number, f"AfterCut{number}")
+    fleet.wait_until_equal(0, 1, 2)
+    sites = set(fleet.servers[0].inventory().sites)
+    assert {"BeforeCut", "AfterCut0", "AfterCut1", "AfterCut2"} <= sites
+    assert "DuringCut" not in sites
+
+
+def test_b7_b9_a_server_waits_for_the_database_and_catches_up_from_the_log(
+    fleet: Fleet, mariadb: MariaDB
+) -> None:
+    late = fleet.servers[2]
+    late.stop()
+    fleet.write(0, "WhileAway")
+    log = late.folder / "log" / "server.log"
+    known = len(log.read_text())
+    mariadb.kill()
+    late.start(wait=False)
+    wait_for(
+        lambda: "waiting for the master database since" in log.read_text()[known:], "A message about waiting"
+    )
+    mariadb.start()
+    wait_for(late.is_up, "Start of the server that waited")
+    fleet.wait_until_equal(0, 1, 2)
+    assert "Applied batch" in log.read_text()[known:]
+    assert "Cloning" not in log.read_text()[known:]
+
+
+def test_a_server_whose_store_was_changed_by_hand_becomes_a_clone_again(fleet: Fleet) -> None:
+    fleet.write(0, "Shared")
+    fleet.wait_until_equal(0, 1, 2)
+    damaged = fleet.servers[2]
+    damaged.stop()
+    with sqlite3.connect(damaged.folder / "store.db") as database:
+        database.execute("DELETE FROM sites WHERE name = 'Shared'")
+    damaged.start()
+    quota = fleet.servers[0].script(
+        "from dynamo.core.executable import inventory\nfrom dynamo.dataformat import SitePartition\n"
+        "inventory.update(SitePartition('Shared', 'Owned', 5))\n",
+        "quota.py",
+    )
+    fleet.servers[0].run("exec_auth", "-x", quota, "-t", "quota")
+
+    def accepted() -> bool:
+        # The damaged server may take the job: its program does not find the site, and fails.
+        return fleet.servers[0].dynamo("-W", "-t", "quota", quota).returncode == 0
+
+    wait_for(accepted, "A change of the site that one server has lost")
+    wait_for(lambda: fleet.rows(2)["dyn2"]["status"] == "online", "Return of the damaged server")
+    fleet.wait_until_equal(0, 1, 2)
+    assert "This server is out of sync" in (damaged.folder / "log" / "server.log").read_text()
+
+
+@pytest.mark.timeout(120 + 20 * WRITERS)
+def test_b8_random_writers_with_kills_leave_all_stores_equal(fleet: Fleet) -> None:
+    dice = random.Random(8)
+    tried, succeeded = WRITERS, set()
+    for number in range(tried):
+        asked = dice.randrange(3)
+        killed = dice.randrange(3) if number % 4 == 3 else None
+        answer = fleet.servers[asked].dynamo(
+            "-W", "-A", "-t", "writer", "--json", f"{fleet.writer} Job{number}"
+        )
+        identity = json.loads(answer.stdout)["appid"]
+        if killed is not None:
+            fleet.servers[killed].stop(signal.SIGKILL)
+            fleet.servers[killed].start()
+
+        def ended(asked: int = asked, identity: int = identity) -> str:
+            row = json.loads(fleet.servers[asked].dynamo("-p", str(identity), "--json").stdout)
+            return str(row["status"]) if row["status"] not in ("new", "assigned", "run") else ""
+
+        if wait_for(ended, "End of a writer") == "done":
+            succeeded.add(number)
+    fleet.wait_until_equal(0, 1, 2)
+    inventory = fleet.servers[0].inventory()
+    for number in range(tried):
+        both = f"Job{number}" in inventory.sites, f"/Job{number}/1" in inventory.datasets
+        assert both[0] == both[1], f"half of job {number} was applied"
+        assert both[0] or number not in succeeded, f"job {number} was acknowledged and lost"
+    assert len(succeeded) >= tried // 2

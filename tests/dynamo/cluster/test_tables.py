@@ -1,0 +1,87 @@
+"""What servers write into the tables that they share."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from dynamo.core.components.persistency import InventoryStore
+from dynamo.core.master.changelog import ChangeLog
+from dynamo.core.master.database import open_master
+from dynamo.core.master.lease import WRITE, Fenced, Leases
+from dynamo.core.master.servers import Servers, ServerStatus
+from dynamo.core.serverconfig import MasterConfig, read_server_config
+from dynamo.dataformat import ConfigurationError, Site, wire
+
+from tests.dynamo.mariadb import MariaDB
+
+
+def test_w10_a_store_opens_without_any_other_configuration(tmp_path: Path) -> None:
+    store = InventoryStore.get_instance(
+        "sqlitestore:SQLiteInventoryStore", {"path": str(tmp_path / "store.db")}
+    )
+    assert store.version() == (0, 0)
+    with pytest.raises(ConfigurationError, match="does not exist"):
+        InventoryStore.get_instance("nostore:NoStore", {})
+
+
+def test_w11_no_password_is_written_into_a_table(tmp_path: Path) -> None:
+    database = open_master(MasterConfig(path=str(tmp_path / "server.db")))
+    params = {"host": "h", "user": "u", "passwd": "secret", "db": "dynamo"}
+    Servers(database).beat(
+        "s", ServerStatus.ONLINE, "mysqlstore:MySQLInventoryStore", {"db_params": params}, 1
+    )
+    (row,) = Servers(database).listed()
+    assert row.store_config == {"db_params": {"host": "h", "user": "u", "db": "dynamo"}}
+    database.close()
+    assert all(b"secret" not in path.read_bytes() for path in tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("status", list(ServerStatus))
+def test_w12_every_status_is_stored_and_shown_as_itself(tmp_path: Path, status: ServerStatus) -> None:
+    servers = Servers(open_master(MasterConfig(path=str(tmp_path / "server.db"))))
+    servers.beat("s", status, "", {}, 0)
+    assert [row.status for row in servers.listed()] == [status]
+
+
+@pytest.fixture(params=["sqlite", "mariadb"])
+def master(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[MasterConfig]:
+    if request.param == "sqlite":
+        yield MasterConfig(path=str(tmp_path / "server.db"))
+        return
+    mariadb: MariaDB = request.getfixturevalue("mariadb")
+    yield MasterConfig(db_params=mariadb.create("leases"))
+    mariadb.drop("leases")
+
+
+def test_b3_only_the_holder_of_the_newest_epoch_adds_to_the_log(master: MasterConfig) -> None:
+    first, second = (open_master(master) for _ in range(2))
+    ours, theirs = Leases(first, "ours", ttl=3600), Leases(second, "theirs", ttl=3600)
+    held = ours.acquire(WRITE)
+    assert held is not None
+    assert theirs.acquire(WRITE) is None
+    change = [("update", wire.encode(Site("S")))]
+    assert ChangeLog(first, ours).append(held, "ours", 1, change).sequence == 1
+    ours.release(held)
+    taken = theirs.acquire(WRITE)
+    assert taken is not None
+    assert taken.epoch > held.epoch
+    with pytest.raises(Fenced, match="went to another server; nothing was changed"):
+        ChangeLog(first, ours).append(held, "ours", 2, change)
+    assert not ours.renew(held)
+    ChangeLog(second, theirs).append(taken, "theirs", 3, change)
+    batches = ChangeLog(first, ours).after(0)
+    assert [(batch.writer, batch.commands) for batch in batches] == [("ours", change), ("theirs", change)]
+    first.close()
+    second.close()
+
+
+def test_a_wrong_configuration_names_the_key(tmp_path: Path) -> None:
+    path = tmp_path / "config.json"
+    path.write_text(
+        '{"manager": {"master": {"path": "/x", "db_params": {}}}, "applications": {"tiemout": 1}}'
+    )
+    with pytest.raises(ConfigurationError, match=r"applications\.tiemout") as caught:
+        read_server_config(str(path))
+    assert "give either path" in str(caught.value)

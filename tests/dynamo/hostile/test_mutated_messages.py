@@ -1,0 +1,197 @@
+"""Messages that were changed on their way: refused, or read as what they say, and never executed.
+
+`DYNAMO_MUTATIONS` sets how many of each kind are tried.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import random
+import ssl
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import urllib3
+from dynamo.core.applications.batch import BatchReader, batch_frames
+from dynamo.core.applications.frames import frame, read_frame
+from dynamo.core.inventory import BatchRefused, ObjectRepository
+from dynamo.dataformat import (
+    Block,
+    BlockReplica,
+    Dataset,
+    DatasetReplica,
+    DynamoError,
+    File,
+    Group,
+    ObjectError,
+    OperationalError,
+    Site,
+    SitePartition,
+    wire,
+)
+from dynamo.dataformat.literal import make_object
+
+from tests.dynamo.single_server import SingleServer
+from tests.dynamo.snapshot import snapshot
+
+MUTATIONS = int(os.environ.get("DYNAMO_MUTATIONS", "1000"))
+
+OBJECTS = (
+    Dataset("/A/1", "valid", "test", (1, "x")),
+    Block("b", "/A/1", 5, 1),
+    File("/f", "/A/1#b", 5, ("abc",)),
+    Group("g", "Dataset"),
+    Site("S", filename_mapping={"p": [[("/(.+)", "x{0}")]]}),
+    SitePartition("S", "P", 5),
+    DatasetReplica("/A/1", "S", True, "g"),
+    BlockReplica("/A/1#b", "S", "g", size=3, file_ids=[1, "/f"]),
+)
+HOSTILE = (
+    "__import__('os')._exit(99)",
+    "\x00",
+    "[" * 3000,
+    '{"class": "Site"}',
+    "NaN",
+    "1e999",
+    "9" * 400,
+    "\ud800".encode("utf-8", "surrogatepass").decode("latin-1"),
+)
+
+
+def _mutated(dice: random.Random, data: bytes) -> bytes:
+    found = bytearray(data)
+    for _ in range(dice.randrange(1, 5)):
+        place = dice.randrange(len(found) + 1)
+        kind = dice.randrange(5)
+        if kind == 0 and found:
+            found[place % len(found)] = dice.randrange(256)
+        elif kind == 1:
+            del found[place : place + dice.randrange(1, 9)]
+        elif kind == 2:
+            found[place:place] = bytes(dice.randrange(256) for _ in range(dice.randrange(1, 9)))
+        elif kind == 3:
+            found[place:place] = found[: dice.randrange(1, 40)]
+        else:
+            found[place:place] = dice.choice(HOSTILE).encode()
+    return bytes(found)
+
+
+def test_w5_texts_of_objects() -> None:
+    dice = random.Random(5)
+    for _ in range(MUTATIONS):
+        text = _mutated(dice, repr(dice.choice(OBJECTS)).encode()).decode("utf-8", "replace")
+        try:
+            wire.encode(make_object(text))
+        except ObjectError:
+            continue
+
+
+def test_w5_objects_on_the_wire_leave_the_inventory_whole() -> None:
+    dice = random.Random(6)
+    inventory = ObjectRepository()
+    for obj in (OBJECTS[3], OBJECTS[4], OBJECTS[0]):
+        inventory.update(obj)
+    for _ in range(MUTATIONS):
+        data = _mutated(dice, json.dumps(wire.encode(dice.choice(OBJECTS))).encode())
+        before = snapshot(inventory)
+        try:
+            obj = wire.decode(json.loads(data))
+        except (ObjectError, ValueError, RecursionError):
+            continue
+        try:
+            inventory.update(obj)
+        except DynamoError:
+            assert snapshot(inventory) == before
+
+
+def test_w5_batches_on_a_pipe_are_whole_or_refused() -> None:
+    dice = random.Random(7)
+    inventory = ObjectRepository()
+    for obj in (OBJECTS[3], OBJECTS[4], OBJECTS[0], OBJECTS[1]):
+        inventory.update(obj)
+    sent = b"".join(batch_frames(inventory.commands))
+    commands = [(command.action, json.loads(json.dumps(command.obj))) for command in inventory.commands]
+    whole = 0
+    for _ in range(MUTATIONS):
+        reader = BatchReader()
+        data = _mutated(dice, sent)
+        try:
+            for begin in range(0, len(data), 97):
+                reader.feed(data[begin : begin + 97])
+        except BatchRefused:
+            continue
+        if reader.is_complete:
+            whole += 1
+            assert reader.commands == commands
+    assert whole < MUTATIONS // 10
+
+
+async def test_w5_frames_of_clients() -> None:
+    dice = random.Random(8)
+    good = frame({"command": "submit", "title": "t", "args": "", "auth_level": 1, "exec": "print(1)"})
+    for _ in range(MUTATIONS):
+        reader = asyncio.StreamReader()
+        reader.feed_data(_mutated(dice, good))
+        reader.feed_eof()
+        try:
+            await read_frame(reader, 5)
+        except OperationalError:
+            continue
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SingleServer]:
+    folder: Path = tmp_path_factory.mktemp("hostile")
+    single = SingleServer(folder)
+    single.start()
+    try:
+        yield single
+    finally:
+        single.stop()
+
+
+def test_w5_a_server_outlives_requests_that_were_changed(server: SingleServer) -> None:
+    dice = random.Random(9)
+    context = ssl.create_default_context(cafile=str(server.ca))
+    context.load_cert_chain(server.certificates["admin"])
+    tree = {
+        "site": [{"name": "S", "host": "h"}],
+        "dataset": [{"name": "/D", "blocks": [{"name": "b", "files": []}]}],
+    }
+    with urllib3.PoolManager(ssl_context=context, retries=False, timeout=60) as pool:
+        base = f"https://localhost:{server.ports['https']}/data/inventory"
+        for number in range(max(20, MUTATIONS // 25)):
+            body = _mutated(dice, json.dumps(tree).encode())
+            path = (
+                "injectsync"
+                if number % 2
+                else "stats/size?list_by=" + dice.choice(("site", "%00", "((((", "group"))
+            )
+            headers = {"Content-Type": "application/json"}
+            answer = pool.request("POST", f"{base}/{path}", body=body, headers=headers)
+            assert answer.status in (200, 400), answer.data
+        assert pool.request("GET", f"{base}/sites").status == 200
+    server.inventory()
+
+
+def test_a_program_that_dies_while_it_sends_changes_nothing(server: SingleServer) -> None:
+    path = server.script(
+        "import os\nfrom dynamo.core import executable\nfrom dynamo.core.applications import child\n"
+        "from dynamo.dataformat import Site\n"
+        "for number in range(3000):\n    executable.inventory.update(Site(f'K{number}'))\n"
+        "frames = child.batch_frames\n"
+        "def dying(commands):\n"
+        "    for number, frame in enumerate(frames(commands)):\n"
+        "        if number == 1500:\n            os.kill(os.getpid(), 9)\n"
+        "        yield frame\n"
+        "child.batch_frames = dying\n",
+        "dying.py",
+    )
+    server.run("exec_auth", "-x", path, "-t", "dying")
+    done = server.dynamo("-W", "-t", "dying", path)
+    assert done.returncode != 0
+    assert "did not arrive completely" in done.stderr
+    assert not any(name.startswith("K") for name in server.inventory().sites)

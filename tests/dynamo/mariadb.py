@@ -1,0 +1,104 @@
+"""A MariaDB server of its own for tests: private folder and socket, no network."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+import tempfile
+import time
+from pathlib import Path
+from typing import IO, Any
+
+import pymysql
+
+LIMIT_S = 120.0
+
+
+def is_installed() -> bool:
+    return shutil.which("mariadbd") is not None or Path("/usr/sbin/mariadbd").exists()
+
+
+class MariaDB:
+    """Started by `start`, ended by `stop`; its folder is gone afterwards."""
+
+    def __init__(self) -> None:
+        # Sockets have short names, so the folder lies right below /tmp.
+        self._folder = Path(tempfile.mkdtemp(prefix="dyn-maria-", dir="/tmp"))
+        self.socket = self._folder / "socket"
+        self._process: subprocess.Popen[bytes] | None = None
+
+    def start(self) -> None:
+        data = self._folder / "data"
+        log = (self._folder / "log").open("ab")
+        if not data.exists():
+            self._install(data, log)
+        self._process = subprocess.Popen(
+            [
+                "/usr/sbin/mariadbd",
+                "--no-defaults",
+                f"--datadir={data}",
+                f"--socket={self.socket}",
+                f"--pid-file={self._folder}/pid",
+                "--user=root",
+                "--skip-networking",
+                "--innodb-buffer-pool-size=64M",
+                "--performance-schema=OFF",
+            ],
+            stdout=log,
+            stderr=log,
+        )
+        end = time.monotonic() + LIMIT_S
+        while True:
+            assert self._process.poll() is None, (self._folder / "log").read_text()[-2000:]
+            try:
+                self._connect().close()
+                return
+            except pymysql.Error:
+                assert time.monotonic() < end, "MariaDB did not start"
+                time.sleep(0.1)
+
+    @staticmethod
+    def _install(data: Path, log: IO[bytes]) -> None:
+        subprocess.run(
+            [
+                "mariadb-install-db",
+                "--no-defaults",
+                f"--datadir={data}",
+                "--user=root",
+                "--auth-root-authentication-method=normal",
+                "--skip-test-db",
+            ],
+            stdout=log,
+            stderr=log,
+            timeout=LIMIT_S,
+            check=True,
+        )
+
+    def kill(self) -> None:
+        """End it like a power cut; `start` begins again with what is on the disk."""
+        assert self._process is not None
+        self._process.kill()
+        self._process.wait(LIMIT_S)
+
+    def _connect(self) -> Any:
+        return pymysql.connect(unix_socket=str(self.socket), user="root")
+
+    def create(self, name: str) -> dict[str, Any]:
+        """A new database; the parameters that lead to it."""
+        with self._connect() as connection, connection.cursor() as cursor:
+            cursor.execute(f"CREATE DATABASE `{name}`")
+        return {"socket": str(self.socket), "user": "root", "db": name}
+
+    def drop(self, name: str) -> None:
+        with self._connect() as connection, connection.cursor() as cursor:
+            cursor.execute(f"DROP DATABASE IF EXISTS `{name}`")
+
+    def stop(self) -> None:
+        if self._process is not None:
+            self._process.terminate()
+            try:
+                self._process.wait(LIMIT_S)
+            except subprocess.TimeoutExpired:
+                self._process.kill()
+                self._process.wait(LIMIT_S)
+        shutil.rmtree(self._folder, ignore_errors=True)

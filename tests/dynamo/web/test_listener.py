@@ -1,0 +1,178 @@
+"""Pages and data of a real server."""
+
+from __future__ import annotations
+
+import json
+import ssl
+import tempfile
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import pytest
+import urllib3
+
+from tests.dynamo.single_server import SingleServer
+from tests.dynamo.web.recorded_modules import MYMOD
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SingleServer]:
+    with tempfile.TemporaryDirectory(prefix="dynamo-modules-") as name:
+        modules = Path(name)
+        modules.chmod(0o755)  # modules run as another user
+        (modules / "mymod.py").write_text(MYMOD)
+        single = SingleServer(tmp_path_factory.mktemp("web"), modules)
+        single.start()
+        try:
+            yield single
+        finally:
+            single.stop()
+
+
+def _get(server: SingleServer, path: str, user: str | None = None, body: Any = None) -> tuple[int, Any]:
+    scheme = "http" if user is None else "https"
+    context = None
+    if user is not None:
+        context = ssl.create_default_context(cafile=str(server.ca))
+        context.load_cert_chain(server.certificates[user])
+    with urllib3.PoolManager(ssl_context=context, retries=False, timeout=60) as pool:
+        answer = pool.request(
+            "GET" if body is None else "POST",
+            f"{scheme}://localhost:{server.ports[scheme]}{path}",
+            body=None if body is None else json.dumps(body),
+            headers={"Content-Type": "application/json"} if body is not None else {},
+        )
+    text = answer.data.decode()
+    is_json = answer.headers["Content-Type"].startswith("application/json")
+    return answer.status, json.loads(text) if is_json else text
+
+
+def test_callers_are_known_by_their_certificates(server: SingleServer) -> None:
+    status, answer = _get(server, "/data/mymod/mydata?a=1")
+    assert (status, answer["data"]["caller"]["name"]) == (200, None)
+    status, answer = _get(server, "/data/mymod/mydata", "admin")
+    assert answer["data"]["caller"]["name"] == "admin"
+    assert ["admin", "inventory"] in answer["data"]["caller"]["authlist"]
+    status, answer = _get(server, "/data/mymod/auth", "stranger")
+    assert (status, answer["message"]) == (403, "Unknown user. Client name: /O=Acme, Inc./CN=stranger")
+    assert _get(server, "/data/mymod/auth")[0] == 400
+    assert _get(server, "/registry/aliased/mydata")[0] == 200
+
+
+def test_what_a_reading_module_changes_is_thrown_away(server: SingleServer) -> None:
+    assert "FROM_WEB" in _get(server, "/data/mymod/upd")[1]["data"]
+    assert "FROM_WEB" not in server.inventory().sites
+
+
+def test_w18_a_module_that_fails_frees_the_write_slot_at_once(server: SingleServer) -> None:
+    status, answer = _get(server, "/data/mymod/updwfail")
+    assert status == 500
+    assert "after lock" not in json.dumps(answer)
+    assert _get(server, "/data/mymod/updw")[0] == 200
+    assert "FAILED" not in server.inventory().sites
+    assert "FROM_WEB" in server.inventory().sites
+    assert "FROM_WEB" in [site["name"] for site in _get(server, "/data/inventory/sites")[1]["data"]]
+
+
+def test_new_modules_need_no_restart_and_broken_ones_hurt_nobody(server: SingleServer) -> None:
+    assert _get(server, "/data/late/mydata")[0] == 404
+    (server.modules / "broken.py").write_text("1/0\n")
+    (server.modules / "late.py").write_text(MYMOD)
+    assert _get(server, "/data/late/mydata")[0] == 200
+    assert _get(server, "/data/broken/mydata")[0] == 404
+    assert _get(server, "/data/mymod/mydata")[0] == 200
+
+
+def test_files_outside_the_contents_are_not_served(server: SingleServer) -> None:
+    assert _get(server, "/css/dynamo.css")[0] == 200
+    for path in (
+        "/css/../html/header_common.html",
+        "/css/..%2F..%2F__init__.py",
+        "/js/%2e%2e/%2e%2e/answer.py",
+    ):
+        assert _get(server, path)[0] == 404
+
+
+def test_trees_of_objects_are_injected_and_deleted(server: SingleServer) -> None:
+    tree = {
+        "site": [{"name": "T2_NEW", "status": "ready", "host": "h"}, {"name": "T2_TWO", "status": "ready"}],
+        "group": [{"name": "gn"}],
+        "dataset": [
+            {
+                "name": "/N/1",
+                "status": "valid",
+                "data_type": "test",
+                "blocks": [
+                    {
+                        "name": "n1",
+                        "files": [
+                            {"name": "/N/f1", "size": 5, "site": "T2_NEW"},
+                            {"name": "/N/f2", "size": 7, "site": "T2_NEW"},
+                        ],
+                    }
+                ],
+            }
+        ],
+        "datasetreplica": [
+            {
+                "dataset": "/N/1",
+                "site": "T2_TWO",
+                "growing": True,
+                "group": "gn",
+                "blockreplicas": [{"block": "n1"}],
+            }
+        ],
+    }
+    assert _get(server, "/data/inventory/injectsync", "guest", tree)[0] == 403
+    status, answer = _get(server, "/data/inventory/injectsync", "admin", tree)
+    assert status == 200, answer
+    assert answer["data"] == {
+        "datasets": 1,
+        "blocks": 1,
+        "files": 2,
+        "sites": 2,
+        "groups": 1,
+        "datasetreplicas": 1,
+        "blockreplicas": 1,
+    }
+    more = {
+        "dataset": [
+            {
+                "name": "/N/1",
+                "blocks": [{"name": "n1", "files": [{"name": "/N/f3", "size": 9, "site": "T2_TWO"}]}],
+            }
+        ]
+    }
+    assert _get(server, "/data/inventory/injectsync", "admin", more)[0] == 200
+    stored = server.inventory().datasets["/N/1"].find_block("n1", must_find=True)
+    assert stored is not None
+    assert (stored.size, stored.num_files) == (21, 3)
+    sizes = {replica.site.name: (replica.size, replica.is_complete()) for replica in stored.replicas}
+    assert sizes == {"T2_NEW": (12, False), "T2_TWO": (21, True)}
+    status, answer = _get(server, "/data/inventory/data?block=/N/1%23n1")
+    assert len(answer["data"]["dbs"][0]["dataset"][0]["block"][0]["file"]) == 5
+    gone = {"datasetreplica": [{"dataset": "/N/1", "site": "T2_NEW"}], "group": [{"name": "gn"}]}
+    status, answer = _get(server, "/data/inventory/deletesync", "admin", gone)
+    assert (status, answer["data"]) == (200, {"groups": 1, "datasetreplicas": 1})
+    assert "gn" not in server.inventory().groups
+    bad = {"site": [{"name": "T2_THREE"}], "datasetreplica": [{"dataset": "/NO", "site": "T2_NEW"}]}
+    status, answer = _get(server, "/data/inventory/injectsync", "admin", bad)
+    assert (status, answer["message"]) == (400, "Unknown dataset /NO.\n")
+    assert "T2_THREE" not in server.inventory().sites
+
+
+def test_many_readers_are_served_side_by_side(server: SingleServer) -> None:
+    with ThreadPoolExecutor(8) as pool:
+        answers = list(pool.map(lambda _: _get(server, "/data/inventory/sites")[0], range(24)))
+    assert answers == [200] * 24
+
+
+def test_pages_show_sites_and_statistics(server: SingleServer) -> None:
+    status, page = _get(server, "/web/inventory/sites")
+    assert status == 200
+    assert "<td>FROM_WEB</td>" in page
+    status, page = _get(server, "/web/inventory/stats?statistic=size&list_by=dataset")
+    assert "/N/1" in page
+    assert _get(server, "/web/inventory/stats?statistic=nonsense")[0] == 400

@@ -1,0 +1,1 @@
+"""Clients of others against nodes of the development grid."""

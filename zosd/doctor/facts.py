@@ -1,0 +1,83 @@
+"""Looking: DNS names, certificates, and the disk under the journal."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import shutil
+import socket
+import ssl
+import time
+from contextlib import suppress
+from pathlib import Path
+
+LIMIT = 5.0
+"""Seconds for each look at something outside."""
+PROBE = ".doctor"
+
+
+async def reach(host: str, port: int) -> str:
+    """Why nobody answers there; "" when somebody does.  The name is resolved anew at each look."""
+    loop = asyncio.get_running_loop()
+    try:
+        async with asyncio.timeout(LIMIT):
+            await loop.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+    except socket.gaierror:
+        return "name not found"
+    except TimeoutError:
+        return "no DNS server answers"
+    try:
+        async with asyncio.timeout(LIMIT):
+            _, writer = await asyncio.open_connection(host, port)
+    except TimeoutError:
+        return f"no answer within {LIMIT:g} s"
+    except OSError as error:
+        return error.strerror or str(error)
+    writer.close()
+    with suppress(OSError):
+        await writer.wait_closed()
+    return ""
+
+
+async def certificate(
+    host: str, port: int, context: ssl.SSLContext | None = None
+) -> tuple[float | None, str]:
+    """Unix time at which the certificate ends, and why it is not accepted ("" when it is, or nobody answers)."""
+    try:
+        async with asyncio.timeout(LIMIT):
+            _, writer = await asyncio.open_connection(
+                host, port, ssl=context or ssl.create_default_context(), server_hostname=host
+            )
+    except ssl.SSLCertVerificationError as error:
+        return None, error.verify_message
+    except (OSError, TimeoutError):
+        return None, ""  # that nobody answers is told elsewhere
+    try:
+        shown = writer.get_extra_info("peercert") or {}
+        ends = shown.get("notAfter")
+        return (ssl.cert_time_to_seconds(ends) if ends else None), ""
+    finally:
+        writer.close()
+        with suppress(OSError):
+            await writer.wait_closed()
+
+
+def journal_disk(folder: Path) -> tuple[int, float | None, str]:
+    """Bytes left, seconds for a durable small write, and why it cannot be written ("" when it can).  Blocking."""
+    try:
+        free = shutil.disk_usage(folder).free
+    except OSError as error:
+        return 0, None, error.strerror or str(error)
+    file = folder / PROBE
+    began = time.monotonic()
+    try:
+        descriptor = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
+        try:
+            os.write(descriptor, b"doctor\n" * 64)
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+            file.unlink(missing_ok=True)
+    except OSError as error:
+        return free, None, error.strerror or str(error)
+    return free, time.monotonic() - began, ""
