@@ -21,7 +21,7 @@ demo: setup ## a grid of two nodes, a deployment over both, VMs that answer
 
 test: ## set up and run all tests
 	@$(PYTHON) devgrid/bootstrap.py $(LENIENT)
-	@$(PYTEST) -m "not toolchain and not boots" tests
+	@$(PYTEST) -m "not toolchain and not boots and not long" tests
 
 $(addprefix test-,$(ROOMS) host grid): test-%: ## run the tests of one room
 	@$(PYTHON) devgrid/bootstrap.py $(LENIENT)

@@ -55,9 +55,9 @@ class Base:
         schema = schema_of(name.type)
         connection = apsw.Connection(str(building))
         try:
-            connection.execute(
-                f"PRAGMA page_size={PAGE_SIZE}; PRAGMA journal_mode=DELETE; PRAGMA synchronous=FULL"
-            )
+            connection.pragma("page_size", PAGE_SIZE)
+            connection.pragma("journal_mode", "DELETE")
+            connection.pragma("synchronous", "FULL")
             rows = {"schema_version": schema.version, "sys.name": name.name, "sys.type": name.type, **admin}
             rows |= {f"{versions.PREFIX}{table}": "1:0" for table in ("admin", *schema.tables)}
             with connection:
@@ -79,7 +79,9 @@ class Base:
         try:
             connection = apsw.Connection(str(path), flags=apsw.SQLITE_OPEN_READWRITE)
             connection.set_busy_timeout(5000)
-            connection.execute("PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL; PRAGMA foreign_keys=OFF")
+            connection.pragma("journal_mode", "WAL")
+            connection.pragma("synchronous", "FULL")
+            connection.pragma("foreign_keys", "OFF")
             broken = [row[0] for row in connection.execute("PRAGMA quick_check(1)") if row[0] != "ok"]
             base = cls(path, name, connection)
             base.facts()
@@ -206,7 +208,7 @@ class Base:
             if not with_tail:
                 with copy:
                     copy.execute("DELETE FROM changes WHERE seq>(SELECT v FROM replica WHERE k='committed')")
-            copy.execute("PRAGMA journal_mode=DELETE")
+            copy.pragma("journal_mode", "DELETE")
         finally:
             copy.close()
 

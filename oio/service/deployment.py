@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import configparser
+import contextlib
 import json
+import os
+import secrets
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -63,6 +66,14 @@ class Deployment:
         (self.root / "run").mkdir(parents=True, exist_ok=True)
         values = {key: value for key, value in asdict(self).items() if key != "root"}
         (self.root / "deployment.json").write_text(json.dumps(values, indent=2) + "\n")
+        with contextlib.suppress(FileExistsError):
+            descriptor = os.open(self.root / "secret", os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+            with os.fdopen(descriptor, "w") as file:
+                file.write(secrets.token_hex(32))
+
+    def secret(self) -> str:
+        """What the services of the namespace know and nobody else; FileNotFoundError before `save`."""
+        return (self.root / "secret").read_text()
 
     @property
     def lease_file(self) -> Path:

@@ -45,9 +45,9 @@ class Leadership:
         mine = self._held.get(key)
         if mine is not None and self.valid(mine):
             return mine
-        seen = self._others.get(key)
-        if seen is not None and clock() < min(seen[1], seen[0].expires):
-            return seen[0]
+        seen = self._seen(key)
+        if seen is not None:
+            return seen
         wait = self._left.pop(key, 0.0) - clock()
         if wait > 0:
             await asyncio.sleep(wait)
@@ -55,6 +55,10 @@ class Leadership:
             mine = self._held.get(key)
             if mine is not None and self.valid(mine):
                 return mine
+            # Somebody else may have asked for all who waited.
+            seen = self._seen(key)
+            if seen is not None:
+                return seen
             lease = await self.store.acquire(key, self.holder, self.ttl, self.floor)
             if lease.holder == self.holder:
                 renewed = await self.store.renew(lease, self.ttl)
@@ -66,6 +70,11 @@ class Leadership:
                 if len(self._others) > MAX_REMEMBERED:
                     self._others.pop(next(iter(self._others)))
         return lease
+
+    def _seen(self, key: str) -> Lease | None:
+        """Another's lease that was looked at just now."""
+        lease, until = self._others.get(key, (None, 0.0))
+        return lease if lease is not None and clock() < min(until, lease.expires) else None
 
     def is_mine(self, lease: Lease) -> bool:
         """Whether this process holds it."""
@@ -95,6 +104,16 @@ class Leadership:
         if len(self._left) > MAX_REMEMBERED:
             self._left.pop(next(iter(self._left)))
         await self.store.release(lease)
+
+    async def leave_all(self) -> None:
+        """Give up every lease, at the end; those that cannot be given up expire."""
+        held, self._held = self._held, {}
+        for lease in held.values():
+            try:
+                await self.store.release(lease)
+            except LeaseError as error:
+                log.warning("lease %s is left to expire: %s", lease.key, error)
+                return
 
     async def run(self) -> None:
         """Renew all leases three times in their time, until cancelled; the pause is jittered against storms."""

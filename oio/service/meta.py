@@ -35,10 +35,16 @@ MAX_BASES = 65536
 
 
 class MetaService(BaseVerbs, DirectoryVerbs):
-    """One service over one volume. `ttl` is the time of its leases in seconds."""
+    """One service over one volume. `ttl` is the time of its leases in seconds, `secret` that of the namespace."""
 
     def __init__(
-        self, service_type: str, namespace: str, volume: Path, leases: LeaseStore, ttl: float = DEFAULT_TTL
+        self,
+        service_type: str,
+        namespace: str,
+        volume: Path,
+        leases: LeaseStore,
+        ttl: float = DEFAULT_TTL,
+        secret: str = "",
     ) -> None:
         self.type = service_type
         self.namespace = namespace
@@ -49,8 +55,9 @@ class MetaService(BaseVerbs, DirectoryVerbs):
         self._bases: dict[BaseName, ReplicatedBase] = {}
         self._node: Node | None = None
         self._server = RpcServer(
-            {name[5:]: getattr(self, name) for name in dir(type(self)) if name[:5] == "verb_"}
+            {name[5:]: getattr(self, name) for name in dir(type(self)) if name[:5] == "verb_"}, secret=secret
         )
+        self._secret = secret
 
     async def start(self, host: str, port: int) -> str:
         """Listen and take part; the address. OSError when the port is taken or the volume cannot be made."""
@@ -59,7 +66,11 @@ class MetaService(BaseVerbs, DirectoryVerbs):
         address = self._server.address
         leadership = Leadership(self._leases, f"{address}#{uuid.uuid4().hex}", self._ttl)
         self._node = Node(
-            address, self.namespace, Repository(self.volume, self.namespace), leadership, RpcClient(host)
+            address,
+            self.namespace,
+            Repository(self.volume, self.namespace),
+            leadership,
+            RpcClient(host, self._secret),
         )
         self._node.spawn(leadership.run())
         self._node.spawn(self._attend())
@@ -67,22 +78,25 @@ class MetaService(BaseVerbs, DirectoryVerbs):
         return address
 
     async def stop(self) -> None:
-        """Stop serving; leases expire by themselves."""
+        """Stop serving and give up all leases, so that others need not wait for their end."""
         await self._server.stop()
         if self._node is not None:
             await self._node.stop()
+            await self._node.leadership.leave_all()
             await self._node.rpc.close()
         await self._leases.close()
 
     async def _attend(self) -> None:
-        """Again and again bring up the peers of own bases that are behind, until the service stops."""
+        """Again and again bring up peers that are behind and go back into elections, until the service stops."""
         while True:
             await asyncio.sleep(self._ttl / 2)
             for base in list(self._bases.values()):
                 try:
                     await base.bring_up_lagging()
+                    if base.election.state in (State.NONE, State.FAILED):
+                        await base.take_part()
                 except ServiceError as error:
-                    log.warning("%s: peers are not brought up: %s", base.name.name, error)
+                    log.debug("%s: %s", base.name.name, error)
 
     @property
     def sweep(self) -> Sweep:

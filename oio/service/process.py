@@ -40,9 +40,11 @@ class Service(Protocol):
 
 def build(deployment: Deployment, name: str) -> Service:
     """The service of that name; ValueError for an unknown role, FileNotFoundError before the conscience has started."""
-    kind = role(name)
+    kind, secret = role(name), deployment.secret()
     if kind == "conscience":
-        return Conscience(default_kinds(), deployment.description(), deployment.root / "conscience.json")
+        return Conscience(
+            default_kinds(), deployment.description(), deployment.root / "conscience.json", secret
+        )
     if kind == "proxy":
         settings = Settings(
             {
@@ -50,12 +52,12 @@ def build(deployment: Deployment, name: str) -> Service:
                 "ns.service_update_policy": deployment.update_policy(),
             }
         )
-        return ProxyServer(deployment.namespace, deployment.address("conscience-1"), settings)
+        return ProxyServer(deployment.namespace, deployment.address("conscience-1"), settings, secret)
     if kind in ("meta0", "meta1", "meta2"):
         folder = deployment.root / name
-        return MetaService(kind, deployment.namespace, folder, deployment.leases(), deployment.ttl)
+        return MetaService(kind, deployment.namespace, folder, deployment.leases(), deployment.ttl, secret)
     if kind == "rdir":
-        return Rdir(deployment.root / name)
+        return Rdir(deployment.root / name, secret)
     raise ValueError(f"no service is called {name!r}")
 
 
@@ -69,7 +71,7 @@ async def announce(deployment: Deployment, name: str, address: str) -> None:
         "tag.vol": str(deployment.root / name),
     }
     service = {"type": kind if kind != "proxy" else "oioproxy", "addr": address, "tags": tags}
-    rpc = RpcClient(deployment.host(name))
+    rpc = RpcClient(deployment.host(name), deployment.secret())
     try:
         while True:
             with contextlib.suppress(ServiceError):

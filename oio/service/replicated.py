@@ -33,6 +33,10 @@ OUTCOME_OPEN: Final = {"open": True}
 """Marks an error after which the next master decides whether the change stays: not to be sent again blindly."""
 
 
+class Redirected(ServiceError):
+    """Another peer is master; its address is the message."""
+
+
 class ReplicatedBase:
     """A base and this peer's part in it."""
 
@@ -91,6 +95,12 @@ class ReplicatedBase:
         """Take part in the election: nothing when this peer is master, ServiceError 303 when another is."""
         async with self._leading:
             await self._lead(peers, found)
+
+    async def take_part(self) -> None:
+        """Take part in the election of a base that is here, as if it had been asked for; ServiceError as `status`."""
+        peers = await self.copy.peers()
+        with contextlib.suppress(Redirected):
+            await self.status(sorted(peers))
 
     def is_master(self) -> bool:
         """Whether this peer is master now."""
@@ -166,7 +176,7 @@ class ReplicatedBase:
         self._depose()
         self._feed(Event.LEASE_OTHER)
         self.master = lease.holder.partition("#")[0]
-        raise ServiceError(status.REDIRECT, self.master)
+        raise Redirected(status.REDIRECT, self.master)
 
     async def _take_over(self, peers: frozenset[str], lease: Lease, found: bool) -> None:
         """Become master under a lease, or give the lease up. Without effect when the peers turn out to be others."""

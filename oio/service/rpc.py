@@ -1,11 +1,13 @@
 """The protocol between the services: POST `/rpc/<verb>` with a MessagePack map, answered by a MessagePack map.
 
 An answer is `{"status": int, "message": str, "body": any}`; the HTTP status is 200 whenever the verb was reached. The
-protocol is internal: both ends are of the same release.
+protocol is internal: both ends are of the same release. Where the namespace has a secret, every call but `ping` carries
+it, so that nobody else can speak as a peer.
 """
 
 from __future__ import annotations
 
+import hmac
 import logging
 import os
 from collections.abc import Awaitable, Callable, Mapping, Sequence
@@ -23,6 +25,9 @@ log = logging.getLogger(__name__)
 MAX_BODY: Final = 256 << 20
 """Largest message in bytes: a whole base must fit."""
 CONNECT_TIMEOUT: Final = 2.0
+SECRET_HEADER: Final = "x-oio-secret"
+OPEN: Final = "ping"
+"""The verb that everybody may call: whether a service is there."""
 CONTENT_TYPE: Final = "application/msgpack"
 
 
@@ -84,10 +89,16 @@ Verb = Callable[[Arguments], Awaitable[Any]]
 
 
 class RpcServer:
-    """Serves verbs, and other routes beside them, on one address; `address` is the real one after `start`."""
+    """Serves verbs, and other routes beside them, on one address; `address` is the real one after `start`.
 
-    def __init__(self, verbs: Mapping[str, Verb], routes: Sequence[web.RouteDef] = ()) -> None:
+    Callers must know `secret`, unless it is empty.
+    """
+
+    def __init__(
+        self, verbs: Mapping[str, Verb], routes: Sequence[web.RouteDef] = (), secret: str = ""
+    ) -> None:
         self.verbs = dict(verbs)
+        self._secret = secret
         self._routes = routes
         self.address = ""
         self.requests = 0
@@ -118,6 +129,14 @@ class RpcServer:
         verb = self.verbs.get(request.match_info["verb"])
         if verb is None:
             return {"status": status.NOT_FOUND, "message": f"No verb {request.match_info['verb']!r}"}
+        told = request.headers.get(SECRET_HEADER, "")
+        if request.match_info["verb"] != OPEN and not hmac.compare_digest(
+            told.encode(), self._secret.encode()
+        ):
+            return {
+                "status": status.NOT_ALLOWED,
+                "message": "the caller does not know the namespace's secret",
+            }
         try:
             values = msgpack.unpackb(await request.read(), strict_map_key=False)
         except (ValueError, msgpack.UnpackException):
@@ -136,7 +155,8 @@ class RpcServer:
 class RpcClient:
     """Calls verbs of other services, from the address `host` if one is given; one for a process, closed at its end."""
 
-    def __init__(self, host: str = "") -> None:
+    def __init__(self, host: str = "", secret: str = "") -> None:
+        self._headers = {SECRET_HEADER: secret} if secret else {}
         self._local = (host, 0) if host else None
         self._session: aiohttp.ClientSession | None = None
 
@@ -152,7 +172,10 @@ class RpcClient:
         limits = aiohttp.ClientTimeout(total=timeout, connect=min(timeout, CONNECT_TIMEOUT))
         try:
             async with self._session.post(
-                f"http://{address}/rpc/{verb}", data=msgpack.packb(dict(args)), timeout=limits
+                f"http://{address}/rpc/{verb}",
+                data=msgpack.packb(dict(args)),
+                timeout=limits,
+                headers=self._headers,
             ) as response:
                 answer = msgpack.unpackb(await response.read(), strict_map_key=False)
         except aiohttp.ClientConnectorError as error:

@@ -6,7 +6,7 @@ import asyncio
 from collections import Counter
 from typing import Any, Final
 
-from oio.service import status, wire
+from oio.service import quorum, status, wire
 from oio.service.base import Base
 from oio.service.copy import COPY_TIMEOUT, Copy
 from oio.service.mastership import MAX_BATCH, catch_up
@@ -107,6 +107,8 @@ class Shipper:
         return catch_up(token, there, entries, committed)
 
     async def _install(self, peer: str, token: int) -> Facts:
+        if peer not in quorum.everyone(await self._copy.on_base(lambda base: base.configs())):
+            raise ServiceError(status.BASE_NOT_FOUND, f"{peer} is no peer any more and has no copy")
         data = await self._copy.dump(with_tail=False)
         args = self._copy.args(data=data, token=token)
         return wire.unpack_facts(await self._copy.node.rpc.call(peer, "peer_install", args, COPY_TIMEOUT))

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from typing import Any, Final
 
 from oio.service import quorum, status
+from oio.service.election import State
 from oio.service.naming import BaseName
 from oio.service.node import Node
 from oio.service.replicated import ReplicatedBase
@@ -57,6 +58,8 @@ class Sweep:
         answers = await asyncio.gather(*(self._ask(base, peer) for peer in others))
         against = sum(self._is_against(answer) for answer in answers)
         if not others or against < min(len(others), quorum.majority(len(peers))):
+            if base.election.state is State.NONE:
+                await base.take_part()
             return False
         if not await base.copy.remove_unless_changed(before):
             return False

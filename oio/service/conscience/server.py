@@ -36,14 +36,16 @@ def default_kinds() -> dict[str, Kind]:
 class Conscience:
     """Serves one namespace; `description` is what `conscience/info` answers."""
 
-    def __init__(self, kinds: Mapping[str, Kind], description: Mapping[str, Any], state: Path) -> None:
+    def __init__(
+        self, kinds: Mapping[str, Kind], description: Mapping[str, Any], state: Path, secret: str = ""
+    ) -> None:
         self._registry = Registry(kinds)
         self._description = dict(description)
         self._state = state
         self._written = ""
         self._task: asyncio.Task[None] | None = None
         self._server = RpcServer(
-            {name[5:]: getattr(self, name) for name in dir(type(self)) if name[:5] == "verb_"}
+            {name[5:]: getattr(self, name) for name in dir(type(self)) if name[:5] == "verb_"}, secret=secret
         )
 
     async def start(self, host: str, port: int) -> str:

@@ -25,7 +25,6 @@ CREATE TABLE IF NOT EXISTS leases(key TEXT PRIMARY KEY NOT NULL, holder TEXT NOT
   expires REAL NOT NULL, boot TEXT NOT NULL);
 CREATE TABLE IF NOT EXISTS counter(only INTEGER PRIMARY KEY CHECK(only = 1), token INTEGER NOT NULL);
 """
-_PRAGMAS: Final = "PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL"
 
 
 def make_lease_file(path: Path) -> None:
@@ -33,7 +32,7 @@ def make_lease_file(path: Path) -> None:
     connection = apsw.Connection(str(path))
     try:
         connection.set_busy_timeout(2000)
-        connection.execute(_PRAGMAS)
+        _make_durable(connection)
         with connection:
             connection.execute(_SCHEMA)
             first = time.time_ns() // 1000
@@ -50,6 +49,11 @@ def clock() -> float:
 def boot_id() -> str:
     """Identity of this boot of the machine."""
     return Path("/proc/sys/kernel/random/boot_id").read_text().strip()
+
+
+def _make_durable(connection: apsw.Connection) -> None:
+    connection.pragma("journal_mode", "WAL")
+    connection.pragma("synchronous", "FULL")
 
 
 class SqliteLeases(LeaseStore):
@@ -139,7 +143,7 @@ class SqliteLeases(LeaseStore):
     def _open(self) -> apsw.Connection:
         connection = apsw.Connection(str(self._path), flags=apsw.SQLITE_OPEN_READWRITE)
         connection.set_busy_timeout(2000)
-        connection.execute(_PRAGMAS)
+        _make_durable(connection)
         connection.transaction_mode = "IMMEDIATE"
         with connection:
             connection.execute("DELETE FROM leases WHERE boot<>?", (self._boot,))

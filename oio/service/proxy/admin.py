@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable
 from typing import Any
 
@@ -167,11 +168,13 @@ async def meta0_list(proxy: Proxy, call: Call) -> Answer:
         raise ServiceError(status.BAD_REQUEST, "Invalid parameter 'digits': a number from 0 to 4 is expected")
     table = await proxy.directory.mapping(fresh=True)
     step = 16 ** (4 - int(digits))
-    return Answer(
-        document={
-            f"{number:04X}": list(table[number]) for number in range(0, meta0.PREFIXES, step) if table[number]
-        }
-    )
+    shown = range(0, meta0.PREFIXES, step)
+    tag = hashlib.sha256(repr([table[number] for number in shown]).encode()).hexdigest()
+    headers = {"ETag": f'"{tag}"'}
+    if call.headers.get("if-none-match") == headers["ETag"]:
+        return Answer(304, headers=headers)
+    document = {f"{number:04X}": list(table[number]) for number in shown if table[number]}
+    return Answer(document=document, headers=headers)
 
 
 async def meta0_force(proxy: Proxy, call: Call) -> Answer:

@@ -36,8 +36,8 @@ LARGE: Final = ("admin/meta0_force",)
 class ProxyServer:
     """Serves a namespace over HTTP. `conscience_address` is where its conscience listens."""
 
-    def __init__(self, namespace: str, conscience_address: str, settings: Settings) -> None:
-        rpc = RpcClient()
+    def __init__(self, namespace: str, conscience_address: str, settings: Settings, secret: str = "") -> None:
+        rpc = RpcClient(secret=secret)
         catalogue = Catalogue(namespace, conscience_address, rpc)
         directory = Directory(namespace, int(settings["ns.meta1_digits"]), catalogue, rpc)
         self.proxy = Proxy(namespace, rpc, catalogue, directory, settings)

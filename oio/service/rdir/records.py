@@ -37,7 +37,8 @@ class Records:
         path.parent.mkdir(parents=True, exist_ok=True)
         self._connection = apsw.Connection(str(path))
         self._connection.set_busy_timeout(5000)
-        self._connection.execute("PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL")
+        self._connection.pragma("journal_mode", "WAL")
+        self._connection.pragma("synchronous", "FULL")
         with self._connection:
             self._connection.execute(_SCHEMA)
 

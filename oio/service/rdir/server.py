@@ -29,14 +29,14 @@ Document = dict[str, Any]
 class Rdir:
     """Serves the indexes that it keeps below `folder`."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, secret: str = "") -> None:
         self._folder = folder
         self._records: Records | None = None
         self._lock = asyncio.Lock()
         acts = {"create": self.create, "push": self.push, "delete": self.delete, "fetch": self.fetch}
         routes = [web.post(f"/v1/rdir/meta2/{name}", self._answering(act)) for name, act in acts.items()]
         routes.append(web.get("/v1/rdir/meta2/fetch", self._answering(self.fetch)))
-        self._server = RpcServer({"ping": self._ping, "info": self._info}, routes)
+        self._server = RpcServer({"ping": self._ping, "info": self._info}, routes, secret)
 
     async def start(self, host: str, port: int) -> str:
         """Listen; the address. OSError when the port is taken."""

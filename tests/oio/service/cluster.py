@@ -29,25 +29,26 @@ class Cluster:
         self.url = f"http://{deployment.address('proxy-1')}/v3.0/{deployment.namespace}"
         self.acknowledged: dict[str, str] = {}
 
-    def ask(self, method: str, path: str, body: Any = None, **query: str) -> tuple[int, Any]:
+    def ask(
+        self, method: str, path: str, body: Any = None, seconds: float = 30.0, **query: str
+    ) -> tuple[int, Any]:
+        """Status and body of a request; `seconds` is how long the proxy may take."""
         data = None if body is None else json.dumps(body)
-        answer = (
-            self.pool.request(method, f"{self.url}/{path}", fields=query)
-            if method == "GET"
-            else self.pool.request(method, f"{self.url}/{path}?{urlencode(query)}", body=data)
-        )
+        headers = {"x-oio-timeout": str(int(seconds * 1e6))}
+        url = f"{self.url}/{path}?{urlencode(query)}"
+        answer = self.pool.request(method, url, body=data, headers=headers)
         return answer.status, json.loads(answer.data) if answer.data else None
 
-    def write(self, key: str, value: str) -> int:
+    def write(self, key: str, value: str, seconds: float = 30.0) -> int:
         """Set a property of the one reference; remembered when it was acknowledged."""
         body = {"properties": {key: value}}
-        status, _ = self.ask("POST", "reference/set_properties", body, acct="a", ref="r")
+        status, _ = self.ask("POST", "reference/set_properties", body, seconds, acct="a", ref="r")
         if status == 204:
             self.acknowledged[key] = value
         return status
 
-    def stored(self) -> dict[str, str]:
-        status, body = self.ask("POST", "reference/get_properties", [], acct="a", ref="r")
+    def stored(self, seconds: float = 30.0) -> dict[str, str]:
+        status, body = self.ask("POST", "reference/get_properties", [], seconds, acct="a", ref="r")
         assert status == 200, body
         found: dict[str, str] = body["properties"]
         return found

@@ -72,4 +72,8 @@ def bodies(seed: int, count: int, top: type, fields: Template, needed: tuple[str
             yield json.dumps(chance.choice(wrong)).encode()
         else:
             cut = chance.choice(BROKEN)
-            yield cut + bytes([chance.randrange(33, 127)]) * chance.randrange(3) if cut[:1] != b"{" else cut
+            yield (
+                cut + bytes([chance.randrange(33, 127)]) * chance.randrange(3)
+                if cut[:1] not in (b"{", b"[")
+                else cut
+            )

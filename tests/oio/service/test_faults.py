@@ -16,6 +16,9 @@ from oio.service.deployment import Deployment
 from tests.oio.service.cluster import PATIENCE, Cluster, eventually, running
 from tests.oio.service.dying import POINTS
 
+SHORT = 2.0
+"""Seconds for a request that cannot succeed."""
+
 
 @pytest.fixture(scope="module")
 def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
@@ -82,8 +85,8 @@ def test_f6_two_of_three_dead_reads_work_writes_are_refused_and_both_come_back(c
     names = [cluster.name(address) for address in cluster.states()]
     for name in names[:2]:
         cluster.signal(name, signal.SIGKILL)
-    assert cluster.write("f6-lost", "x") == 503
-    assert cluster.stored()["f6"] == "before"
+    assert cluster.write("f6-lost", "x", SHORT) == 503
+    assert cluster.stored(SHORT)["f6"] == "before"
     for name in names[:2]:
         cluster.start(name)
     cluster.writable("f6-again")
@@ -118,7 +121,7 @@ def test_f7_without_the_lease_store_writes_stop_and_nothing_storms_when_it_is_ba
     before = last_token()
     store.rename(away)
     try:
-        eventually(lambda: cluster.write("f7-without", "x") == 503)
+        eventually(lambda: cluster.write("f7-without", "x", SHORT) == 503)
     finally:
         away.rename(store)
     cluster.writable("f7-again")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from pathlib import Path
 from typing import Any
@@ -15,14 +16,27 @@ BASE = [*CONTAINER, ("type", "meta2")]
 
 async def write(running: Running, **properties: str) -> None:
     body = json.dumps({"properties": properties}).encode()
-    answer = await running.ask("POST", "/v3.0/OPENIO/admin/set_properties", BASE, body)
-    assert answer == (204, None)
+    async with asyncio.timeout(60):
+        while (await running.ask("POST", "/v3.0/OPENIO/admin/set_properties", BASE, body))[0] != 204:
+            await asyncio.sleep(0.1)
 
 
 async def properties(running: Running) -> Any:
     status, body = await running.ask("POST", "/v3.0/OPENIO/admin/get_properties", BASE)
     assert status == 200, body
     return body["properties"]
+
+
+async def alike(running: Running) -> None:
+    """Wait until all three copies stand at the same entry."""
+    async with asyncio.timeout(60):
+        while True:
+            status, body = await running.ask("POST", "/v3.0/OPENIO/admin/info", BASE)
+            assert status == 200, body
+            seen = {str(answer["body"] and answer["body"]["facts"][1:]) for answer in body.values()}
+            if len(seen) == 1 and len(body) == 3:
+                return
+            await asyncio.sleep(0.1)
 
 
 async def test_a_stale_copy_is_replaced_by_that_of_the_base_which_has_its_name_now(tmp_path: Path) -> None:
@@ -41,6 +55,7 @@ async def test_a_stale_copy_is_replaced_by_that_of_the_base_which_has_its_name_n
         metas[0] = back
         running.started.insert(0, back)
         await write(running, new="2")
+        await alike(running)
         # Now the copy of the one that was away is needed for a majority.
         await metas[1].stop()
         await write(running, new="3")

@@ -125,6 +125,7 @@ def test_hosts_that_cannot_be_used_are_refused(hosts: str) -> None:
         ZookeeperLeases(hosts, "OPENIO", TTL)
 
 
+@pytest.mark.long
 def test_a_directory_over_zookeeper_survives_its_masters_and_the_server(
     server: Server, tmp_path: Path
 ) -> None:
@@ -137,7 +138,7 @@ def test_a_directory_over_zookeeper_survives_its_masters_and_the_server(
         cluster.check()
         cluster.start(victim)
         server.kill()
-        eventually(lambda: cluster.write("without", "x") == 503)
+        eventually(lambda: cluster.write("without", "x", 2.0) == 503)
         server.start()
         cluster.writable("after")
         cluster.check()
