@@ -30,6 +30,8 @@ SHORTEST_TRIAL_S = 240.0
 FETCH_LIMIT_S = 60
 """Seconds without a byte."""
 MOST_BYTES = 1 << 30
+NOTICE_S = 5.0
+"""Before a restart, so that the screen can say why."""
 CHUNK = 1 << 20
 JOURNAL = Path("/var/cache/zos/state/journal.db")
 
@@ -58,6 +60,7 @@ def main() -> None:
                 print(f"upgrade: {problem}", flush=True)
             if waiting and workloads(JOURNAL) == 0:
                 print("restarting into the new image", flush=True)
+                time.sleep(NOTICE_S)
                 ask({"do": "reboot"})
         time.sleep(pause(settings.health_window))
 
