@@ -18,6 +18,8 @@ import apsw
 
 from oio.service.lease.base import Lease, LeaseError, LeaseStore, address_of
 
+BUSY_MS: Final = 10_000
+"""How long a process waits for the others that write the file: each syncs it, which takes seconds on a busy disk."""
 T = TypeVar("T")
 
 _SCHEMA: Final = """
@@ -31,7 +33,7 @@ def make_lease_file(path: Path) -> None:
     """Make the file unless it is there. Its first token is the time in µs, so that it is above those of a lost one."""
     connection = apsw.Connection(str(path))
     try:
-        connection.set_busy_timeout(2000)
+        connection.set_busy_timeout(BUSY_MS)
         _make_durable(connection)
         with connection:
             connection.execute(_SCHEMA)
@@ -142,7 +144,7 @@ class SqliteLeases(LeaseStore):
 
     def _open(self) -> apsw.Connection:
         connection = apsw.Connection(str(self._path), flags=apsw.SQLITE_OPEN_READWRITE)
-        connection.set_busy_timeout(2000)
+        connection.set_busy_timeout(BUSY_MS)
         _make_durable(connection)
         connection.transaction_mode = "IMMEDIATE"
         with connection:
