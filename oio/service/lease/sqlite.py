@@ -10,7 +10,8 @@ from __future__ import annotations
 import asyncio
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Final, TypeVar
 
@@ -35,7 +36,7 @@ def make_lease_file(path: Path) -> None:
     try:
         connection.set_busy_timeout(BUSY_MS)
         _make_durable(connection)
-        with connection:
+        with _transaction(connection):
             connection.execute(_SCHEMA)
             first = time.time_ns() // 1000
             connection.execute("INSERT OR IGNORE INTO counter(only, token) VALUES(1, ?)", (first,))
@@ -56,6 +57,22 @@ def boot_id() -> str:
 def _make_durable(connection: apsw.Connection) -> None:
     connection.pragma("journal_mode", "WAL")
     connection.pragma("synchronous", "FULL")
+
+
+@contextmanager
+def _transaction(connection: apsw.Connection) -> Iterator[None]:
+    """One that writes, from its beginning on.
+
+    Not apsw's own `with connection`: that one waits for a lock while it holds Python's, so that a thread of the same
+    process that has the lock cannot give it back.
+    """
+    connection.execute("BEGIN IMMEDIATE")
+    try:
+        yield
+    except BaseException:
+        connection.execute("ROLLBACK")
+        raise
+    connection.execute("COMMIT")
 
 
 class SqliteLeases(LeaseStore):
@@ -125,7 +142,7 @@ class SqliteLeases(LeaseStore):
                 if self._connection is None:
                     self._connection = self._open()
                     self._file = (found.st_dev, found.st_ino)
-                with self._connection:
+                with _transaction(self._connection):
                     result = act(self._connection)
                 return result
             except FileNotFoundError as error:
@@ -146,7 +163,6 @@ class SqliteLeases(LeaseStore):
         connection = apsw.Connection(str(self._path), flags=apsw.SQLITE_OPEN_READWRITE)
         connection.set_busy_timeout(BUSY_MS)
         _make_durable(connection)
-        connection.transaction_mode = "IMMEDIATE"
-        with connection:
+        with _transaction(connection):
             connection.execute("DELETE FROM leases WHERE boot<>?", (self._boot,))
         return connection

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 from pathlib import Path
 
+import apsw
 import pytest
 
 from oio.service.lease import LeaseError
@@ -83,3 +85,22 @@ async def test_the_tokens_of_a_new_file_are_above_those_of_the_lost_one_and_abov
         await store.acquire("other", "b:1#y", 30, above=second.token + 10**9)
     ).token > second.token + 10**9
     await store.close()
+
+
+async def test_who_waits_for_the_file_stops_no_other_thread(tmp_path: Path) -> None:
+    """Several stores in one process: one has the file's lock, another waits, and the first must be able to go on."""
+    make_lease_file(tmp_path / "leases")
+    blocker = apsw.Connection(str(tmp_path / "leases"))
+    blocker.execute("BEGIN IMMEDIATE")
+    store = SqliteLeases(tmp_path / "leases")
+    waiting = asyncio.create_task(store.acquire("key", "holder", 60.0))
+    async with asyncio.timeout(
+        5
+    ):  # the loop turns while a thread waits: else this would fire late, after an error
+        for _ in range(20):
+            await asyncio.sleep(0.01)
+        assert not waiting.done()
+        blocker.execute("COMMIT")
+        assert (await waiting).holder == "holder"
+    await store.close()
+    blocker.close()
