@@ -13,6 +13,7 @@ from oio.service import changeset, versions
 from oio.service.naming import BaseName
 from oio.service.replica import Entry, Facts, configs_in_force
 from oio.service.schemas import ADMIN, LOG, schema_of
+from oio.service.transaction import writing
 
 Result = TypeVar("Result")
 
@@ -60,7 +61,7 @@ class Base:
             connection.pragma("synchronous", "FULL")
             rows = {"schema_version": schema.version, "sys.name": name.name, "sys.type": name.type, **admin}
             rows |= {f"{versions.PREFIX}{table}": "1:0" for table in ("admin", *schema.tables)}
-            with connection:
+            with writing(connection):
                 connection.execute(ADMIN + schema.sql + LOG)
                 connection.executemany("INSERT INTO admin(k, v) VALUES(?, ?)", sorted(rows.items()))
                 counters = [("promised", 0), ("committed", 0), ("born", born)]
@@ -120,7 +121,7 @@ class Base:
         return None if found is None else int(found[0])
 
     def promise(self, token: int) -> None:
-        with self._connection:
+        with writing(self._connection):
             self._connection.execute("UPDATE replica SET v=max(v, ?) WHERE k='promised'", (token,))
 
     def replace_tail(self, token: int, entries: Sequence[Entry]) -> None:
@@ -128,7 +129,7 @@ class Base:
             (e.seq, e.epoch, e.change, None if e.peers is None else ",".join(sorted(e.peers)))
             for e in entries
         ]
-        with self._connection:
+        with writing(self._connection):
             self._connection.execute("UPDATE replica SET v=max(v, ?) WHERE k='promised'", (token,))
             self._connection.execute("DELETE FROM changes WHERE seq>=?", (entries[0].seq,))
             self._connection.executemany(
@@ -140,7 +141,7 @@ class Base:
         done = self.facts().committed
         if seq <= done:
             return
-        with self._connection:
+        with writing(self._connection):
             for entry in self.entries(done + 1, seq):
                 if entry.change:
                     changeset.apply(self._connection, entry.change)

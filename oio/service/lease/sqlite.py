@@ -10,14 +10,14 @@ from __future__ import annotations
 import asyncio
 import threading
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
 from typing import Final, TypeVar
 
 import apsw
 
 from oio.service.lease.base import Lease, LeaseError, LeaseStore, address_of
+from oio.service.transaction import writing
 
 BUSY_MS: Final = 10_000
 """How long a process waits for the others that write the file: each syncs it, which takes seconds on a busy disk."""
@@ -36,7 +36,7 @@ def make_lease_file(path: Path) -> None:
     try:
         connection.set_busy_timeout(BUSY_MS)
         _make_durable(connection)
-        with _transaction(connection):
+        with writing(connection):
             connection.execute(_SCHEMA)
             first = time.time_ns() // 1000
             connection.execute("INSERT OR IGNORE INTO counter(only, token) VALUES(1, ?)", (first,))
@@ -57,22 +57,6 @@ def boot_id() -> str:
 def _make_durable(connection: apsw.Connection) -> None:
     connection.pragma("journal_mode", "WAL")
     connection.pragma("synchronous", "FULL")
-
-
-@contextmanager
-def _transaction(connection: apsw.Connection) -> Iterator[None]:
-    """One that writes, from its beginning on.
-
-    Not apsw's own `with connection`: that one waits for a lock while it holds Python's, so that a thread of the same
-    process that has the lock cannot give it back.
-    """
-    connection.execute("BEGIN IMMEDIATE")
-    try:
-        yield
-    except BaseException:
-        connection.execute("ROLLBACK")
-        raise
-    connection.execute("COMMIT")
 
 
 class SqliteLeases(LeaseStore):
@@ -142,7 +126,7 @@ class SqliteLeases(LeaseStore):
                 if self._connection is None:
                     self._connection = self._open()
                     self._file = (found.st_dev, found.st_ino)
-                with _transaction(self._connection):
+                with writing(self._connection):
                     result = act(self._connection)
                 return result
             except FileNotFoundError as error:
@@ -163,6 +147,6 @@ class SqliteLeases(LeaseStore):
         connection = apsw.Connection(str(self._path), flags=apsw.SQLITE_OPEN_READWRITE)
         connection.set_busy_timeout(BUSY_MS)
         _make_durable(connection)
-        with _transaction(connection):
+        with writing(connection):
             connection.execute("DELETE FROM leases WHERE boot<>?", (self._boot,))
         return connection

@@ -8,6 +8,8 @@ from typing import Final
 
 import apsw
 
+from oio.service.transaction import writing
+
 MAX_LIMIT: Final = 4096
 """Records in one answer."""
 _SCHEMA: Final = """
@@ -39,7 +41,7 @@ class Records:
         self._connection.set_busy_timeout(5000)
         self._connection.pragma("journal_mode", "WAL")
         self._connection.pragma("synchronous", "FULL")
-        with self._connection:
+        with writing(self._connection):
             self._connection.execute(_SCHEMA)
 
     def close(self) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from client.grid_client import GridClient
-from devgrid import layout
+from devgrid import configs, layout
 from devgrid.launcher import Grid
 from tests.grid.conftest import User
 from tests.interop.building import confined, go
@@ -18,6 +18,23 @@ pytestmark = [pytest.mark.root, pytest.mark.timeout(1800)]
 
 NOT_FOUND = "function is not found"
 LIFE_S = 300.0
+
+
+async def _ours(client: GridClient) -> dict[str, Any]:
+    """What our own client says of the same node."""
+    node = await client.node(1)
+    counters = await node.counters()
+    return {
+        "version": (await node.system_version()).zos,
+        "hypervisor": await node.system_hypervisor(),
+        "total": counters.total.mru,
+        "pools": [pool.size for pool in await node.pools()],
+        "ports": await node.network_list_wg_ports(),
+        "public ips": await node.network_list_public_ips(),
+        "ipv6": await node.has_public_ipv6(),
+        "deployments": len(await node.deployment_list()),
+        "features": await node.system_get_node_features(),
+    }
 
 
 def test_go_node_client(grid: Grid, user: User) -> None:
@@ -37,21 +54,7 @@ def test_go_node_client(grid: Grid, user: User) -> None:
     values = {name: one["value"] for name, one in answers.items() if not one["error"]}
     errors = {name: one["error"] for name, one in answers.items() if one["error"]}
 
-    async def ours(client: GridClient) -> dict[str, Any]:
-        node = await client.node(1)
-        counters = await node.counters()
-        return {
-            "version": (await node.system_version()).zos,
-            "hypervisor": await node.system_hypervisor(),
-            "total": counters.total.mru,
-            "pools": [pool.size for pool in await node.pools()],
-            "ports": await node.network_list_wg_ports(),
-            "public ips": await node.network_list_public_ips(),
-            "ipv6": await node.has_public_ipv6(),
-            "deployments": len(await node.deployment_list()),
-        }
-
-    expected = user.run(ours)
+    expected = user.run(_ours)
     assert values["version"]["zos"] == expected["version"]
     assert values["hypervisor"] == expected["hypervisor"]
     assert values["counters"]["total"]["mru"] == expected["total"]
@@ -60,6 +63,9 @@ def test_go_node_client(grid: Grid, user: User) -> None:
     assert (values["public ips"] or []) == expected["public ips"]
     assert values["ipv6"] == expected["ipv6"]
     assert values["deployments"] == expected["deployments"]
+    # The front of the grid tells from the configuration what the node says of itself.
+    assert set(expected["features"]) - set(configs.FEATURES) <= {"kvm", "tcg"}
+    assert set(configs.FEATURES) <= set(expected["features"])
     assert "zos" in values["interfaces"]
     assert errors["public config"] == "no public configuration"
     assert {name for name, text in errors.items() if NOT_FOUND in text} == set()
@@ -90,18 +96,7 @@ def test_go_client_of_2022(grid: Grid, user: User) -> None:
     values = {name: one["value"] for name, one in answers.items() if not one["error"]}
     errors = {name: one["error"] for name, one in answers.items() if one["error"]}
 
-    async def ours(client: GridClient) -> dict[str, Any]:
-        node = await client.node(1)
-        counters = await node.counters()
-        return {
-            "version": (await node.system_version()).zos,
-            "hypervisor": await node.system_hypervisor(),
-            "total": counters.total.mru,
-            "ports": await node.network_list_wg_ports(),
-            "ipv6": await node.has_public_ipv6(),
-        }
-
-    expected = user.run(ours)
+    expected = user.run(_ours)
     assert values["version"]["zos"] == expected["version"]
     assert values["hypervisor"] == expected["hypervisor"]
     assert values["total"]["mru"] == expected["total"]

@@ -136,16 +136,13 @@ async def test_clients_and_services_of_both_generations_meet(
     chain: ChainProcess,
     hub: RelayProcess,
 ) -> None:
-    async def add(payload: Any) -> Any:
-        return sum(payload)
-
     def refuse(_: Any) -> Any:
         raise ValueError("not today")
 
     router = rmb.Router(redis_socket)
 
     async def old(request: rmb.Request) -> Any:
-        return await add(request.json())
+        return sum(request.json())
 
     router.subroute("old").handle("add", old)
     with redis_server() as other:
