@@ -7,6 +7,7 @@ import contextlib
 import json
 import os
 import signal
+import sqlite3
 import subprocess
 import sys
 import time
@@ -26,8 +27,8 @@ from tfchain.keys import Identity
 
 DOMAIN = "relay.example.org"
 OTHER_DOMAIN = "elsewhere.example.org"
-START_S = 30.0
-ANSWER_S = 30.0
+START_S = 90.0
+ANSWER_S = 90.0
 
 PEOPLE = [Identity.from_seed(bytes([number]) * 32) for number in range(1, 7)]
 """Twins 1 … 6."""
@@ -192,3 +193,18 @@ async def until_connected(process: RelayProcess, count: int) -> None:
     async with asyncio.timeout(ANSWER_S):
         while f" {count} sessions" not in await asyncio.to_thread(process.get, "/health"):
             await asyncio.sleep(0.02)
+
+
+async def until_stored(process: RelayProcess, session: Session, raw: bytes) -> None:
+    """Wait until a message is the newest that the relay's file holds for a session."""
+    async with asyncio.timeout(ANSWER_S):
+        while await asyncio.to_thread(_newest, process.folder / "messages.db", str(session)) != raw:
+            await asyncio.sleep(0.05)
+
+
+def _newest(path: Path, session: str) -> bytes | None:
+    with contextlib.closing(sqlite3.connect(f"file:{path}?mode=ro", uri=True, timeout=10)) as db:
+        row = db.execute(
+            "SELECT body FROM message WHERE session = ? ORDER BY id DESC LIMIT 1", (session,)
+        ).fetchone()
+    return None if row is None else bytes(row[0])

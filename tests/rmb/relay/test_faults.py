@@ -28,6 +28,7 @@ from tests.rmb.relay.grid import (
     relay,
     token,
     until_connected,
+    until_stored,
 )
 from tests.tfchain.devchain.process import ChainProcess, free_port
 
@@ -84,6 +85,7 @@ async def test_a_flood_fills_neither_memory_nor_disk(tmp_path: Path, chain: Chai
             last = await alice.send(Session(3, "absent"), "the last")
             await alice.send(ALICE, "all of it is taken")
             await alice.receive()
+            await until_stored(process, Session(3, "absent"), last)  # the writer is behind what was taken
             resident = int(Path(f"/proc/{process.pid}/statm").read_text().split()[1]) * 4096
             assert resident < 400 << 20
         async with peer(process.url, 3, "absent") as carol:
