@@ -1,213 +1,139 @@
-"""The relay under load: closed loops of requests and answers between connected peers, and draining what was stored.
+"""The relay under load, beside any other relay and beside floors, in one run.
 
-python -m tests.bench.bench_rmb [URL …]
+Our relay runs as it is, with `store = always`, and with a Redis; `RELAYS` names others (and `RELAYS_ONLY=1` leaves ours
+out):
 
-Without an URL it starts our relay, once as it is and once with `store = always`; with URLs it loads those that are
-given (the twins 1 … 6 of `tests.rmb.relay.grid` have to be known to them).  The floor is a bare WebSocket echo of the
-same library.  Each message is a request that the other side answers: both are counted.  Relay and generator share the
-machine's processors; the generator says so when it was the busier of the two.
+    python -m tests.bench.bench_rmb --chain 9944     # a chain with the twins of the load, until it is interrupted
+    other-relay --substrate ws://127.0.0.1:9944 …    # whose domain is relay.example.org
+    make bench-rmb RELAYS="ws://127.0.0.1:8051/,4242,4240"
+
+The numbers after the address are the processes of that relay, its Redis among them: with them its processor time and
+memory are measured too.  Floors: a bare WebSocket echo with the library that our relay uses, and a stream of a bare
+Redis.  Relay and generator share the machine's processors; where the generator was the busier, it is said.
 """
 
 from __future__ import annotations
 
+import argparse
 import asyncio
 import os
-import statistics
-import sys
+import signal
 import tempfile
-import time
 from collections.abc import Sequence
-from contextlib import AsyncExitStack
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
-import aiohttp
 import psutil
 import uvloop
-from aiohttp import web
 from rich.console import Console
+from rich.progress import Progress
 from rich.table import Table
 
-from rmb.gen2.session import Session
-from tests.rmb.relay.grid import Peer, chain_with_twins, message, peer, relay
-
-SECONDS = 4.0
-STORED = 1000
-
-
-@dataclass(frozen=True)
-class Result:
-    """Messages per second, and milliseconds for a request and its answer."""
-
-    rate: float
-    p50: float
-    p99: float
-    relay_cpu: float
-    """Processors that the relay used."""
-    own_cpu: float
-
-
-async def answer(peer: Peer) -> None:
-    """Send everything back to whom it came from; the bytes are made beforehand."""
-    replies: dict[int, bytes] = {}
-    socket = peer.socket
-    async for received in socket:
-        number = int(received.data[-6:])
-        if number not in replies:
-            replies[number] = message(peer.session, Session(1, f"a{number}"), f"{number:06}")
-        await socket.send_bytes(replies[number])
-
-
-async def ask(peer: Peer, to: Session, number: int, in_flight: int, until: float, times: list[float]) -> int:
-    """Requests with `in_flight` of them under way; how many were answered."""
-    raw, socket, done = message(peer.session, to, f"{number:06}"), peer.socket, 0
-    sent: list[float] = []
-    for _ in range(in_flight):
-        sent.append(time.perf_counter())
-        await socket.send_bytes(raw)
-    while time.perf_counter() < until:
-        await socket.receive()
-        now = time.perf_counter()
-        times.append(now - sent.pop(0))
-        done += 1
-        sent.append(now)
-        await socket.send_bytes(raw)
-    for _ in range(in_flight):
-        await socket.receive()
-    return done
-
-
-async def load(url: str, pairs: int, in_flight: int, pid: int | None) -> Result:
-    """`pairs` of sessions, each a closed loop."""
-    async with AsyncExitStack() as stack:
-        asking = [await stack.enter_async_context(peer(url, 1, f"a{n}")) for n in range(pairs)]
-        answering = [await stack.enter_async_context(peer(url, 2, f"b{n}")) for n in range(pairs)]
-        servers = [asyncio.create_task(answer(each)) for each in answering]
-        times: list[float] = []
-        theirs = psutil.Process(pid).cpu_times() if pid else None
-        ours, started = time.process_time(), time.perf_counter()
-        until = started + SECONDS
-        counts = await asyncio.gather(
-            *(ask(each, Session(2, f"b{n}"), n, in_flight, until, times) for n, each in enumerate(asking))
-        )
-        passed = time.perf_counter() - started
-        own = (time.process_time() - ours) / passed
-        used = 0.0
-        if pid and theirs:
-            now = psutil.Process(pid).cpu_times()
-            used = (now.user + now.system - theirs.user - theirs.system) / passed
-        for server in servers:
-            server.cancel()
-    times.sort()
-    return Result(
-        2 * sum(counts) / passed,
-        statistics.median(times) * 1000,
-        times[int(len(times) * 0.99)] * 1000,
-        used,
-        own,
-    )
-
-
-async def drain(url: str) -> float:
-    """Milliseconds from the connection of an absent peer until it has what was stored for it."""
-    async with peer(url, 1, "storing") as sender:
-        for number in range(STORED):
-            await sender.send(Session(3, "drain"), f"stored {number}")
-        await sender.send(Session(1, "storing"))
-        await sender.receive()
-        await asyncio.sleep(0.5)
-    started = time.perf_counter()
-    async with peer(url, 3, "drain") as receiver:
-        for _ in range(STORED):
-            await receiver.receive()
-        return (time.perf_counter() - started) * 1000
-
-
-async def echo(in_flight: int) -> float:
-    """Messages per second of a bare echo with one connection, both ways counted, in this one process."""
-
-    async def serve(request: web.Request) -> web.WebSocketResponse:
-        socket = web.WebSocketResponse(compress=False)
-        await socket.prepare(request)
-        async for received in socket:
-            await socket.send_bytes(received.data)
-        return socket
-
-    app = web.Application()
-    app.router.add_get("/", serve)
-    runner = web.AppRunner(app)
-    await runner.setup()
-    await web.TCPSite(runner, "127.0.0.1", 0).start()
-    raw = message(Session(1), Session(2))
-    async with (
-        aiohttp.ClientSession() as http,
-        http.ws_connect(f"http://127.0.0.1:{runner.addresses[0][1]}/") as socket,
-    ):
-        for _ in range(in_flight):
-            await socket.send_bytes(raw)
-        started, done = time.perf_counter(), 0
-        while time.perf_counter() - started < SECONDS:
-            await socket.receive()
-            await socket.send_bytes(raw)
-            done += 1
-        rate = 2 * done / (time.perf_counter() - started)
-    await runner.cleanup()
-    return rate
-
+from tests.bench.rmb_load import STORED, drain, echo, idle, load, stream
+from tests.rmb.redis_server import redis_server
+from tests.rmb.relay.grid import chain_with_twins, relay
 
 CASES = (("2 peers, one after the other", 1, 1), ("2 peers, 64 in flight", 1, 64),
          ("100 peers", 50, 1), ("1,000 peers", 500, 1))  # fmt: skip
+IDLE = 500
+"""Sessions that only stay connected."""
 
 
-def rows(table: Table, name: str, url: str, pid: int | None, floor: float) -> None:
+@dataclass(frozen=True)
+class Target:
+    """A relay to load."""
+
+    name: str
+    url: str
+    pids: tuple[int, ...] = ()
+    """Its processes, with its Redis; empty when they are not known."""
+
+    @staticmethod
+    def parse(text: str) -> Target:
+        """From "ws://host:port/,pid,…".  Raises ValueError."""
+        url, *pids = text.split(",")
+        return Target(url, url, tuple(int(pid) for pid in pids))
+
+
+def measure(target: Target, floor: float, table: Table, progress: Progress) -> None:
+    """Add the rows of one relay."""
+    task = progress.add_task(target.name, total=len(CASES) + 2)
+    memory = asyncio.run(idle(target.url, target.pids, IDLE)) if target.pids else None
+    progress.advance(task)
     for title, pairs, in_flight in CASES:
-        found = asyncio.run(load(url, pairs, in_flight, pid))
-        note = " (the generator was the busier)" if pid and found.own_cpu > found.relay_cpu else ""
+        found = asyncio.run(load(target.url, pairs, in_flight, target.pids))
+        busier = target.pids and found.own_cpu > found.relay_cpu
         table.add_row(
-            name, title + note, f"{found.rate:.0f}", f"{found.rate / floor:.2f}", f"{found.p50:.2f}",
-            f"{found.p99:.2f}", f"{found.relay_cpu / found.rate * 1e6:.0f}" if pid else "",
+            target.name, title + (" (generator busier)" if busier else ""), f"{found.rate:,.0f}",
+            f"{found.rate / floor:.2f}", f"{found.p50:.2f}", f"{found.p99:.2f}",
+            f"{found.relay_cpu / found.rate * 1e6:.0f}" if target.pids else "?",
         )  # fmt: skip
-    table.add_row(name, f"drain {STORED} stored, ms", f"{asyncio.run(drain(url)):.0f}", "", "", "", "")
+        progress.advance(task)
+    table.add_row(
+        target.name, f"{STORED:,} stored, ms until drained", f"{asyncio.run(drain(target.url)):.0f}"
+    )
+    progress.advance(task)
+    if memory is not None:
+        table.add_row(target.name, "KiB per idle session", f"{memory:.0f}")
+    table.add_section()
 
 
-def idle_memory(url: str, pid: int) -> float:
-    """KiB of the relay for each of 500 idle sessions."""
-
-    async def measure() -> float:
-        process = psutil.Process(pid)
-        before = process.memory_info().rss
-        async with AsyncExitStack() as stack:
-            for number in range(500):
-                await stack.enter_async_context(peer(url, 2, f"idle{number}"))
-            await asyncio.sleep(1)
-            return (process.memory_info().rss - before) / 500 / 1024
-
-    return asyncio.run(measure())
-
-
-def main(urls: Sequence[str]) -> None:
-    asyncio.set_event_loop_policy(uvloop.EventLoopPolicy())
-    os.environ["ZOS_RELAY_DRAIN"] = "0"
-    table = Table("relay", "load", "messages/s", "of echo", "p50 ms", "p99 ms", "relay µs/message")
-    floor = asyncio.run(echo(64))
-    with tempfile.TemporaryDirectory() as name:
-        folder = Path(name)
-        for url in urls:
-            rows(table, url, url, None, floor)
-        if not urls:
-            (folder / "chain").mkdir()
-            with chain_with_twins(folder / "chain") as chain:
-                with relay(folder / "plain", chain) as plain:
-                    memory = idle_memory(plain.url, plain.pid)
-                    rows(table, "ours", plain.url, plain.pid, floor)
-                with relay(folder / "always", chain, "--store-always") as always:
-                    rows(table, "ours, store = always", always.url, always.pid, floor)
+def bench(others: Sequence[Target], ours: bool) -> None:
     console = Console(width=140)
+    table = Table("relay", "load", "messages/s", "of echo", "p50 ms", "p99 ms", "relay µs/message")
+    with ExitStack() as stack:
+        folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
+        redis = stack.enter_context(redis_server())
+        progress = stack.enter_context(Progress(console=console))
+        floor = asyncio.run(echo(64))
+        raw = [asyncio.run(stream(redis, in_flight)) for in_flight in (1, 64)]
+        for target in others:
+            measure(target, floor, table, progress)
+        if ours:
+            (folder / "chain").mkdir()
+            chain = stack.enter_context(chain_with_twins(folder / "chain"))
+            with relay(folder / "plain", chain) as each:
+                measure(Target("ours", each.url, (each.pid,)), floor, table, progress)
+            with relay(folder / "always", chain, "--store-always") as each:
+                measure(Target("ours, store = always", each.url, (each.pid,)), floor, table, progress)
+            with relay(folder / "redis", chain, "--redis", redis, "--store-always") as each:
+                pids = (each.pid, _server_of(redis))
+                measure(Target("ours, always, Redis", each.url, pids), floor, table, progress)
     console.print(table)
-    console.print(f"bare echo, 64 in flight, one process for both sides: {floor:.0f} messages/s")
-    if not urls:
-        console.print(f"memory for an idle session: {memory:.0f} KiB")
+    console.print(f"floors: bare echo, 64 in flight, one process for both sides: {floor:,.0f} messages/s")
+    console.print(f"        bare Redis stream, in and out: {raw[0]:,.0f} one by one, {raw[1]:,.0f} by 64")
+
+
+def _server_of(socket: str) -> int:
+    """The process that listens on a socket file."""
+    for connection in psutil.net_connections("unix"):
+        if connection.laddr == socket and connection.pid:
+            return int(connection.pid)
+    raise RuntimeError(f"nobody listens on {socket}")
+
+
+def serve_chain(port: int) -> None:
+    """Run the chain whose twins the load uses, until interrupted."""
+    with tempfile.TemporaryDirectory() as name, chain_with_twins(Path(name), port=port) as chain:
+        print(f"twins 1 to 6 are on the chain at {chain.url}; end with ctrl-C")
+        signal.sigwait({signal.SIGINT, signal.SIGTERM})
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--chain", type=int, metavar="PORT", help="only run the chain for another relay")
+    chosen = parser.parse_args()
+    os.environ["ZOS_RELAY_DRAIN"] = "0"
+    if chosen.chain is not None:
+        serve_chain(chosen.chain)
+        return
+    asyncio.set_event_loop_policy(uvloop.EventLoopPolicy())
+    others = [Target.parse(text) for text in os.environ.get("RELAYS", "").split()]
+    bench(others, ours=not os.environ.get("RELAYS_ONLY"))
 
 
 if __name__ == "__main__":
-    main(sys.argv[1:])
+    main()

@@ -7,8 +7,10 @@ a few milliseconds.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import sqlite3
 import time
+from collections import Counter
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -29,6 +31,10 @@ QUEUE = ""
 MAX_WAITING = 100_000
 """Messages that may wait for the disk."""
 SWEEP_EVERY_S = 60.0
+TRIM_EVERY = 256
+"""Messages for one session after which its oldest are looked for: so many more than `MAX_IN_SESSION` may be kept."""
+FORGET_AFTER_S = 0.05
+"""How long what was delivered may wait for a transaction that new messages need anyway."""
 QUEUE_PAUSE_S = 0.5
 
 
@@ -45,6 +51,11 @@ class SqliteStore:
         self._writer: asyncio.Task[None] | None = None
         self._taken: set[Id] = set()
         self._queued = asyncio.Event()
+        self._arrived = asyncio.Event()
+        """Something is to be written at once."""
+        self._closing = False
+        self._since_trim: Counter[str] = Counter()
+        """Messages of a session since its oldest were looked for (in the thread)."""
         self._last_sweep = 0.0
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
@@ -58,6 +69,7 @@ class SqliteStore:
             future.set_exception(StoreUnavailable(f"{MAX_WAITING} messages wait for the disk already"))
             return future
         self._waiting.append((session, message, future))
+        self._arrived.set()
         self._wake()
         return future
 
@@ -95,6 +107,8 @@ class SqliteStore:
         self.delete(QUEUE, ids)
 
     async def close(self) -> None:
+        self._closing = True
+        self._arrived.set()
         while self._writer is not None:
             await self._writer
         await asyncio.get_running_loop().run_in_executor(self._thread, self._db.close)
@@ -108,6 +122,12 @@ class SqliteStore:
         """Write batches until nothing waits."""
         try:
             while self._waiting or self._doomed:
+                if not self._waiting and not self._closing:
+                    with contextlib.suppress(TimeoutError):
+                        async with asyncio.timeout(FORGET_AFTER_S):
+                            await self._arrived.wait()
+                if not self._closing:
+                    self._arrived.clear()
                 waiting, self._waiting = self._waiting, []
                 doomed, self._doomed = self._doomed, []
                 try:
@@ -149,13 +169,14 @@ class SqliteStore:
                 for session, body in messages
             ]
             self._db.executemany("DELETE FROM message WHERE id = ?", [(int(number),) for number in doomed])
-            for session in {session for session, _ in messages} - {QUEUE}:
+            sweep = now - self._last_sweep > SWEEP_EVERY_S
+            for session in self._to_trim(messages, everyone=sweep):
                 self._db.execute(
                     "DELETE FROM message WHERE session = ?1 AND id <= (SELECT id FROM message WHERE session = ?1"
                     " ORDER BY id DESC LIMIT 1 OFFSET ?2)",
                     (session, MAX_IN_SESSION),
                 )
-            if now - self._last_sweep > SWEEP_EVERY_S:
+            if sweep:
                 self._last_sweep = now
                 self._db.execute(
                     "DELETE FROM message WHERE session IN (SELECT session FROM message WHERE session != ''"
@@ -163,6 +184,18 @@ class SqliteStore:
                     (now - IDLE_LIFE_S,),
                 )
         return ids
+
+    def _to_trim(self, messages: list[tuple[str, bytes]], *, everyone: bool) -> list[str]:
+        """Sessions whose oldest are to be looked for, which takes longer than to keep a message: those that got many
+        since the last time, or now and then everyone who got any."""
+        counts = self._since_trim
+        counts.update(session for session, _ in messages if session != QUEUE)
+        chosen = (
+            list(counts) if everyone else [s for s in {s for s, _ in messages} if counts[s] >= TRIM_EVERY]
+        )
+        for session in chosen:
+            del counts[session]
+        return chosen
 
     def _select(self, session: str, after: int, count: int) -> list[tuple[int, bytes]]:
         return self._db.execute(

@@ -37,7 +37,7 @@ RELAYS = [DOMAIN, DOMAIN, DOMAIN, OTHER_DOMAIN, None, DOMAIN]
 
 
 @contextlib.contextmanager
-def chain_with_twins(folder: Path) -> Iterator[ChainProcess]:
+def chain_with_twins(folder: Path, *, port: int | None = None) -> Iterator[ChainProcess]:
     genesis = folder / "genesis.json"
     genesis.write_text(
         json.dumps(
@@ -50,7 +50,7 @@ def chain_with_twins(folder: Path) -> Iterator[ChainProcess]:
             }
         )
     )
-    process = ChainProcess(folder, "--genesis", str(genesis))
+    process = ChainProcess(folder, "--genesis", str(genesis), port=port)
     process.start()
     try:
         yield process

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import sqlite3
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
@@ -82,11 +84,33 @@ async def test_the_oldest_give_way_when_a_session_has_too_many(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(sqlite_store, "MAX_IN_SESSION", 5)
+    monkeypatch.setattr(sqlite_store, "TRIM_EVERY", 3)
     store = SqliteStore(tmp_path / "messages.db")
-    for number in range(9):
+    for number in range(40):
         await store.append("7", b"%d" % number)
-    assert [body for _, body in await store.read("7", FIRST, 100)] == [b"4", b"5", b"6", b"7", b"8"]
+        kept = [body for _, body in await store.read("7", FIRST, 100)]
+        assert kept[-5:] == [b"%d" % each for each in range(number + 1)][-5:]
+        assert len(kept) < 5 + 3
+    monkeypatch.setattr(sqlite_store, "SWEEP_EVERY_S", 0)
+    await store.append("8", b"makes it look at all")
+    assert len(await store.read("7", FIRST, 100)) == 5
     await store.close()
+
+
+async def test_what_was_delivered_is_forgotten_without_a_new_message(tmp_path: Path) -> None:
+    store = SqliteStore(tmp_path / "messages.db")
+    first = await store.append("7", b"delivered")
+    store.delete("7", [first])
+    assert await store.read("7", FIRST, 100) == [], "at once for those who read"
+    async with asyncio.timeout(60):
+        while _rows(tmp_path / "messages.db"):
+            await asyncio.sleep(0.01)
+    await store.close()
+
+
+def _rows(path: Path) -> int:
+    with contextlib.closing(sqlite3.connect(path)) as db:
+        return int(db.execute("SELECT count(*) FROM message").fetchone()[0])
 
 
 async def test_sessions_that_nobody_fetches_are_forgotten(

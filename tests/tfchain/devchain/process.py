@@ -20,10 +20,10 @@ START_S = 30.0
 class ChainProcess:
     """The process over one state file; it may be killed and started again."""
 
-    def __init__(self, folder: Path, *flags: str) -> None:
+    def __init__(self, folder: Path, *flags: str, port: int | None = None) -> None:
         self.folder = folder
         self._flags = flags
-        self.port = free_port()
+        self.port = port or free_port()
         self.url = f"ws://127.0.0.1:{self.port}"
         self._process: subprocess.Popen[bytes] | None = None
 
