@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import subprocess
 from collections.abc import Callable, Iterator, Sequence
@@ -27,6 +28,8 @@ NOBODY = (
     "setpriv", "--reuid", "65534", "--regid", "65534", "--clear-groups", "--no-new-privs", "--",
 )  # fmt: skip
 """Run a command without any right, in a process namespace that ends with it."""
+SOURCE = re.compile(r"^source = .*\n", re.MULTILINE)
+CHECKSUM = re.compile(r"^checksum = ", re.MULTILINE)
 OFFLINE = ("unshare", "--net", "--")
 
 
@@ -64,9 +67,22 @@ def node(name: str) -> Path:
 def rust(name: str) -> Path:
     """Build a Rust client; its folder, with the program `target/release/interop`."""
     folder = folder_of(name)
-    build(folder, "cargo", "fetch", "--quiet")
-    build(folder, "cargo", "build", "--release", "--quiet", "--offline", offline=True)
+    lock_crates(folder)
+    build(folder, "cargo", "fetch", "--quiet", "--locked")
+    build(folder, "cargo", "build", "--release", "--quiet", "--locked", "--offline", offline=True)
     return folder
+
+
+def lock_crates(folder: Path) -> None:
+    """Write `Cargo.lock`: the versions and hashes of `crates.lock`, from whatever registry this cargo uses."""
+    locked = (folder / "crates.lock").read_text()
+    lock = folder / "Cargo.lock"
+    if not (lock.exists() and SOURCE.sub("", lock.read_text()) == locked):
+        lock.unlink(missing_ok=True)
+        build(folder, "cargo", "generate-lockfile", "--quiet")
+        source = SOURCE.search(lock.read_text())
+        assert source is not None, "the lock file of cargo names no source"
+        lock.write_text(CHECKSUM.sub(source.group() + r"\g<0>", locked))
 
 
 def build(folder: Path, *command: str, offline: bool = False) -> None:

@@ -37,7 +37,7 @@ def redis_server() -> Iterator[str]:
         shutil.rmtree(folder, ignore_errors=True)
 
 
-def _wait_for(path: Path, timeout: float = 10.0) -> None:
+def _wait_for(path: Path, timeout: float = 60.0) -> None:
     end = time.monotonic() + timeout
     while True:
         with socket.socket(socket.AF_UNIX) as probe:

@@ -352,7 +352,7 @@ class TestReports:
         chain, clock = MemoryChain(away=2), FastClock()
         uptime = Uptime(chain, Identity.generate(), clock, 2400, 30)  # type: ignore[arg-type]
         async with beside(uptime.run):
-            async with asyncio.timeout(5):
+            async with asyncio.timeout(60):
                 while not chain.calls:
                     await asyncio.sleep(0.01)
             await asyncio.sleep(0)

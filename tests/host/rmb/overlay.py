@@ -80,12 +80,12 @@ async def peer_in(namespace: str, twin: Twin, *others: Twin) -> AsyncIterator[No
             await peer
 
 
-async def until_reached(namespace: str, twin: Twin, timeout: float = 15) -> None:
+async def until_reached(namespace: str, twin: Twin, timeout: float = 60) -> None:
     """Wait until the twin's peer accepts connections on its derived address."""
     await until_connected(namespace, str(planetary_address(twin.identity.public_key)), 8051, timeout)
 
 
-async def until_connected(namespace: str, host: str, port: int, timeout: float = 15) -> None:
+async def until_connected(namespace: str, host: str, port: int, timeout: float = 60) -> None:
     """Wait until a TCP connection from inside the namespace succeeds."""
 
     def connect() -> None:

@@ -15,7 +15,7 @@ async def start_and_stop(twin: Twin) -> None:
         peer = asyncio.create_task(daemon.serve(config_of(twin), twin.identity, directory_of(twin), twin.id))
         await asyncio.sleep(step * 0.0003)
         peer.cancel()
-        done, _ = await asyncio.wait([peer], timeout=5)
+        done, _ = await asyncio.wait([peer], timeout=60)
         assert done, f"a peer that was stopped after {step * 0.3:.1f} ms runs on"
         assert peer.cancelled()
 

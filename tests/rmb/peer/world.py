@@ -98,7 +98,7 @@ async def running(
             await peer
 
 
-async def until_listening(address: str, timeout: float = 10) -> None:
+async def until_listening(address: str, timeout: float = 60) -> None:
     host, _, port = address.rpartition(":")
     async with asyncio.timeout(timeout):
         while True:
@@ -140,7 +140,7 @@ def error_in(body: str) -> str:
     return str(value["Message"])
 
 
-async def pop(link: RedisLink, queue: str, timeout: float = 5) -> Message:
+async def pop(link: RedisLink, queue: str, timeout: float = 60) -> Message:
     found = await link.command("BRPOP", queue, timeout)
     assert found is not None, f"nothing came on {queue}"
     return Message.from_json(found[1])
@@ -149,6 +149,6 @@ async def pop(link: RedisLink, queue: str, timeout: float = 5) -> Message:
 async def serve_echo(link: RedisLink, command: str = "a.b") -> None:
     """A service as anybody would write one: pop, swap, push."""
     while True:
-        request = await pop(link, queues.command(command), timeout=10)
+        request = await pop(link, queues.command(command), timeout=600)
         reply = request.reply(int(time.time()), request.payload())
         await link.command("LPUSH", queues.REPLY, reply.to_json())

@@ -275,7 +275,7 @@ async def test_closing_the_client_ends_the_stream(chain: Chain, cursor: FileCurs
     await asyncio.sleep(0.5)
     await chain.close()
     with pytest.raises(ChainClosed):
-        await asyncio.wait_for(task, 5)
+        await asyncio.wait_for(task, 30)
 
 
 async def settled(chain: Chain) -> int:

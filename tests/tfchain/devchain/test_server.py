@@ -144,9 +144,9 @@ async def test_heads_come_when_idle_and_hash_to_their_block(
 ) -> None:
     async with aiohttp.ClientSession() as session, session.ws_connect(process.url) as socket:
         await socket.send_json({"jsonrpc": "2.0", "id": 1, "method": "chain_subscribeNewHeads", "params": []})
-        answer = await socket.receive_json(timeout=5)
+        answer = await socket.receive_json(timeout=60)
         assert isinstance(answer["result"], str)  # the id comes before its first push
-        first = await socket.receive_json(timeout=5)
+        first = await socket.receive_json(timeout=60)
         head = await socket.receive_json(timeout=60)
         header = Header.from_json(head["params"]["result"])
         assert header.parent == Header.from_json(first["params"]["result"]).hash
