@@ -29,6 +29,7 @@ from provisioners.system.pools import DiskConfig, Pools
 POOLS = Path("/run/zos/pools")
 KEY_FILE = Path("/run/zos/node.key")
 CACHE_SEED = cache.POINT / "modules/identityd" / seed_files.NAME
+MEDIUM = "the boot medium"
 LOOK_EVERY_S = 5.0
 LONG_S = 600.0
 GROW_EVERY = 60
@@ -102,7 +103,7 @@ async def _look(names: list[str], settings: BootSettings, report: StageReport) -
         DiskLine(
             str(disk.path),
             False,
-            "the boot medium" if disk.path.name == medium else f"left alone: {disk.reason}",
+            MEDIUM if disk.path.name == medium else f"left alone: {disk.reason}",
         )
         for disk in pools.refused
     ]
@@ -118,7 +119,8 @@ async def _look(names: list[str], settings: BootSettings, report: StageReport) -
         },
     )
     places = cache.eligible(pools.pools, settings.missing_ssd)
-    reason = why_no_cache([pool.type.value for pool in pools.pools], settings.missing_ssd, lines)
+    own = [line for line in lines if line.text != MEDIUM]
+    reason = why_no_cache([pool.type.value for pool in pools.pools], settings.missing_ssd, own)
     if not places:
         text = "; ".join([reason, *hidden])
         stage_file.write("cache", {"state": reason})
@@ -131,7 +133,7 @@ async def _look(names: list[str], settings: BootSettings, report: StageReport) -
         report.tell("working", "the cache cannot be mounted", str(problem))
         return None
     stage_file.write("cache", {"state": "ok"})
-    left = len(lines) - len(pools.pools)
+    left = len(own) - len(pools.pools)
     text = f"{len(pools.pools)} disks used" + (f", {left} left alone" if left else "")
     report.tell("done", text, "; ".join(hidden))
     return folder
