@@ -39,7 +39,9 @@ def main() -> None:
         folder.chmod(mode)
     write_private(RUN / "zosd.toml", daemon(settings, link, disks, public))
     write_private(RUN / "rmb-peer.toml", bus(settings))
-    stage_file.write("configure", {"problems": problems})
+    notes = [f"public side: {public}"] if public else []
+    notes += ["graphics cards are not offered"] if settings.disable_gpu else []
+    stage_file.write("configure", {"problems": problems, "notes": notes})
     for problem in problems:
         print(problem, flush=True)
     print(

@@ -169,6 +169,7 @@ class Facts:
                 *stage_file.read("configure").get("problems", []),
                 *slot_problems(),
             ],
+            notes=[str(note) for note in stage_file.read("configure").get("notes", [])],
             image=image_text(stage_file.read("image"), stage_file.read("upgrade")),
             units=units,
             log=_log(),

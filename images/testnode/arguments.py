@@ -10,6 +10,8 @@ from enum import StrEnum
 from pathlib import Path
 
 OVMF_CODE = Path("/usr/share/OVMF/OVMF_CODE_4M.fd")
+OVMF_SECURE = Path("/usr/share/OVMF/OVMF_CODE_4M.secboot.fd")
+"""Firmware that checks signatures; it needs a machine with system management mode."""
 OVMF_VARS = Path("/usr/share/OVMF/OVMF_VARS_4M.fd")
 NODE_MEMORY = 3 << 30
 """Bytes; the chain refuses nodes below 2 GiB."""
@@ -56,6 +58,8 @@ class TestNode:
     accelerator: str = "tcg"
     medium: Path | None = None
     """Image to boot from with `UEFI` and `ISO`; None: the one in `image`."""
+    trusted: Path | None = None
+    """PEM certificate: the UEFI firmware starts only what it vouches for.  None: Secure Boot is off."""
     firmware: str = ""
     """Words for the node that QEMU's firmware configuration carries."""
     screen: bool = False
@@ -95,7 +99,8 @@ def command(node: TestNode) -> list[str]:
     tcg = ["-accel", "tcg,thread=multi,tb-size=256"]
     words = [
         *(["ip", "netns", "exec", node.namespace] if node.namespace else []),
-        "qemu-system-x86_64", "-name", node.name, "-machine", "q35", "-cpu", "max",
+        "qemu-system-x86_64", "-name", node.name, "-machine", "q35,smm=on" if node.trusted else "q35",
+        "-cpu", "max",
         *(["-accel", "kvm"] if node.accelerator == "kvm" else tcg),
         "-smp", str(node.processors), "-m", f"{node.memory >> 20}M",
         "-nodefaults", "-no-user-config", "-no-reboot", "-display", "none",
@@ -155,8 +160,11 @@ def _medium(node: TestNode) -> Sequence[str]:
         return words
     words = []
     if node.boot in (Boot.UEFI, Boot.ISO_UEFI):
+        if node.trusted:
+            words += ["-global", "driver=cfi.pflash01,property=secure,value=on"]
+        code = OVMF_SECURE if node.trusted else OVMF_CODE
         words += [
-            "-drive", f"if=pflash,format=raw,unit=0,readonly=on,file={OVMF_CODE}",
+            "-drive", f"if=pflash,format=raw,unit=0,readonly=on,file={code}",
             "-drive", f"if=pflash,format=raw,unit=1,file={node.folder / 'vars.fd'}",
         ]  # fmt: skip
     if node.boot is Boot.UEFI:

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from images.testnode.arguments import BUS, OVMF_VARS, Boot, TestNode, card, command
+from images.testnode.firmware_keys import enrol
 
 START_LIMIT_S = 60.0
 DOWN_LIMIT_S = 180.0
@@ -52,7 +53,10 @@ class Machine:
         if node.boot in (Boot.UEFI, Boot.ISO_UEFI) and not (node.folder / "vars.fd").exists():
             if not OVMF_VARS.exists():
                 raise TestNodeError(f"{OVMF_VARS} is missing: install the Debian package ovmf")
-            shutil.copyfile(OVMF_VARS, node.folder / "vars.fd")
+            if node.trusted:
+                enrol(OVMF_VARS, node.trusted, node.folder / "vars.fd")
+            else:
+                shutil.copyfile(OVMF_VARS, node.folder / "vars.fd")
         for path in (node.console_socket, node.monitor):
             path.unlink(missing_ok=True)
         with (node.folder / "qemu.log").open("ab") as log:
@@ -117,6 +121,12 @@ class Machine:
                 state = f"within {limit:.0f} s" if on else "before the machine went off"
                 raise TestNodeError(f"{self.node.name}: the console did not show {what!r} {state}:\n{last}")
             time.sleep(POLL_S)
+
+    def wait_off(self, limit: float) -> None:
+        """Wait until the machine has switched itself off, or wanted to restart.  Raises TestNodeError."""
+        if not self._gone(limit):
+            last = "\n".join(self.console().splitlines()[-25:])
+            raise TestNodeError(f"{self.node.name} is still on after {limit:.0f} s:\n{last}")
 
     def cable(self, number: int, *, plugged: bool) -> None:
         """Plug the cable of a card in or out."""
