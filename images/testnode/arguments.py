@@ -19,6 +19,8 @@ DISK_SIZE = 120 << 30
 """Bytes of each sparse disk; the chain refuses nodes below 100 GiB of SSD."""
 BUS = "scsi"
 """Where disks are plugged in while the machine runs."""
+NOBODY = "127.0.0.1:9"
+"""Where packets on a switch without a router go."""
 _SERVER = "server=on,wait=off"
 _NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,31}")
 
@@ -128,16 +130,20 @@ def command(node: TestNode) -> list[str]:
 
 
 def _card(node: TestNode, number: int, nic: str) -> list[str]:
+    words: list[str] = []
     if nic == "user":
         backend = f"user,id={card(number)}"
     elif nic == "later":
         backend = f"hubport,id={card(number)},hubid={number}"
+        # A switch with a single port would not take packets, and the card would wait for ever.
+        words = ["-netdev", f"socket,id=sink{number},udp={NOBODY},localaddr=127.0.0.1:0"]
+        words += ["-netdev", f"hubport,id=sinkport{number},hubid={number},netdev=sink{number}"]
     else:
         backend = f"tap,id={card(number)},ifname={nic},script=no,downscript=no"
     device = f"virtio-net-pci,netdev={card(number)},mac={mac(node.name, number)}"
     if node.boot is Boot.NETWORK and number == 0:
         device += ",bootindex=0"
-    return ["-netdev", backend, "-device", device]
+    return [*words, "-netdev", backend, "-device", device]
 
 
 def card(number: int) -> str:

@@ -150,8 +150,8 @@ class Machine:
         )
 
     def picture(self, file: Path) -> Path:
-        """Write what the screen shows into a PNG file."""
-        self._tell("screendump", filename=str(file), format="png")
+        """Write what the screen shows into a file, `*.png` or `*.ppm`."""
+        self._tell("screendump", filename=str(file), format=file.suffix[1:])
         return file
 
     def press(self, key: str) -> None:
