@@ -19,6 +19,8 @@ from images.manifest import ManifestError
 RUN = Path("/run/zos")
 STATE = Path("/var/cache/zos")
 GUEST = Path("/usr/lib/zos/guest")
+KVM = Path("/dev/kvm")
+NO_VIRTUALISATION = "virtualisation is off, machines run slowly: switch VT-x, AMD-V or SVM on in the firmware"
 
 
 def main() -> None:
@@ -41,6 +43,7 @@ def main() -> None:
     write_private(RUN / "rmb-peer.toml", bus(settings))
     notes = [f"public side: {public}"] if public else []
     notes += ["graphics cards are not offered"] if settings.disable_gpu else []
+    problems += [NO_VIRTUALISATION] if not KVM.exists() else []
     stage_file.write("configure", {"problems": problems, "notes": notes})
     for problem in problems:
         print(problem, flush=True)

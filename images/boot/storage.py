@@ -32,6 +32,8 @@ CACHE_SEED = cache.POINT / "modules/identityd" / seed_files.NAME
 MEDIUM = "the boot medium"
 LOOK_EVERY_S = 5.0
 LONG_S = 600.0
+WRITE_EVERY = 12
+"""Looks between two tests whether the cache can be written."""
 GROW_EVERY = 60
 """Looks between two looks at how full the cache is."""
 VM_HARD_DISKS = ("vdd", "vde")
@@ -64,6 +66,9 @@ async def _run() -> None:
                     disks.ready()
             seen = names
         rounds += 1
+        if folder is not None and rounds % WRITE_EVERY == 0:
+            trouble = await asyncio.to_thread(cache.why_not_writable, folder)
+            stage_file.write("cache", {"state": trouble or "ok"})
         if folder is not None and rounds % GROW_EVERY == 0:
             try:
                 await cache.grow(folder)

@@ -57,6 +57,8 @@ class TestNode:
     command_line: str = ""
     memory: int = NODE_MEMORY
     processors: int = 2
+    cpu: str = "max"
+    """QEMU's processor model; `max,svm=off` is one without virtualisation."""
     accelerator: str = "tcg"
     medium: Path | None = None
     """Image to boot from with `UEFI` and `ISO`; None: the one in `image`."""
@@ -102,7 +104,7 @@ def command(node: TestNode) -> list[str]:
     words = [
         *(["ip", "netns", "exec", node.namespace] if node.namespace else []),
         "qemu-system-x86_64", "-name", node.name, "-machine", "q35,smm=on" if node.trusted else "q35",
-        "-cpu", "max",
+        "-cpu", node.cpu,
         *(["-accel", "kvm"] if node.accelerator == "kvm" else tcg),
         "-smp", str(node.processors), "-m", f"{node.memory >> 20}M",
         "-nodefaults", "-no-user-config", "-no-reboot", "-display", "none",

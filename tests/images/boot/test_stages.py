@@ -13,6 +13,7 @@ import pytest
 
 from images.boot import seed_files, stage_file
 from images.boot.bip39 import entropy, words
+from images.boot.cache import why_not_writable
 from images.boot.configure import bus, daemon, public_link
 from images.boot.console import daemon_facts, ids, image_text, workloads
 from images.boot.given import has_label
@@ -214,3 +215,11 @@ def test_the_power_key_is_heard() -> None:
     assert power_pressed(event.pack(1, 2, 1, 116, 1) + event.pack(1, 2, 0, 0, 0))
     assert not power_pressed(event.pack(1, 2, 1, 116, 0))
     assert not power_pressed(event.pack(1, 2, 1, 30, 1) + b"x")
+
+
+def test_a_cache_that_cannot_be_written_is_said(tmp_path: Path) -> None:
+    assert why_not_writable(tmp_path) == ""
+    assert why_not_writable(tmp_path) == ""
+    (tmp_path / "gone").mkdir()
+    (tmp_path / "gone").rmdir()
+    assert "replace the disk" in why_not_writable(tmp_path / "gone")
