@@ -21,11 +21,13 @@ from pathlib import Path
 from images import manifest
 from images.boot import given, stage_file
 from images.boot.approval import Approved, parse, why_not
+from images.boot.configure import with_remote
 from images.boot.console import daemon_facts, workloads
 from images.boot.control import ControlError, ask
 from images.boot.settings import BootSettings
 from images.boot.slot_store import NEEDED, PART, SlotStore
 from images.boot.slots import SLOTS, answer, healthy, install, switch
+from images.boot.sources import Source
 
 PERIOD_S = 3600.0
 JITTER_S = 540.0
@@ -56,6 +58,9 @@ def main() -> None:
         _trial(store, settings)
     waiting = False
     while True:
+        if settings.remote:
+            refresh(settings.remote)
+            settings = given.settings()
         if settings.upgrade and settings.image != "rescue":
             try:
                 text = look(store, settings, own)
@@ -72,6 +77,22 @@ def main() -> None:
                 time.sleep(NOTICE_S)
                 ask({"do": "reboot"})
         time.sleep(pause(settings.health_window))
+
+
+def refresh(url: str) -> None:
+    """Look at the remote configuration again; when it says something new, daemon and bus take it over."""
+    before = given.kept().get(Source.REMOTE)
+    _, problem = with_remote(url)
+    if problem:
+        print(problem, flush=True)
+    if given.kept().get(Source.REMOTE) != before:
+        print("the remote configuration has changed", flush=True)
+        for unit in ("configure", "zosd", "bus"):
+            try:
+                ask({"do": "restart", "unit": unit})
+                time.sleep(NOTICE_S)
+            except ControlError as trouble:
+                print(trouble, flush=True)
 
 
 def pause(window: float) -> float:
