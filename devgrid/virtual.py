@@ -31,7 +31,7 @@ def command_line(grid: GridLayout, farm: int) -> str:
         farm,
         "dev",
         f"substrate={grid.chain_url} activation={grid.activation_url} relay=ws://{layout.RELAY_HOST} "
-        f"node.host={layout.RELAY_HOST},{gateway} node.peer={configs.overlay_peer()}",
+        f"node.host={layout.RELAY_HOST},{gateway} node.peer={configs.overlay_peer()} node.images={gateway}",
     )
 
 

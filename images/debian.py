@@ -43,16 +43,19 @@ class PackageCache:
         self.folder = folder
         self._record = folder / "packages.json"
 
-    def fetch(self, names: Sequence[str]) -> dict[str, Package]:
+    def fetch(self, names: Sequence[str], apt: Sequence[str] = ()) -> dict[str, Package]:
         """Return a package for each of `names`, downloading those that the cache lacks.
 
-        Raises ImageError with the last lines that apt printed.
+        Options for `apt` that name sources of their own let it fetch their lists before.  Raises ImageError with
+        the last lines that apt printed.
         """
         self.folder.mkdir(parents=True, exist_ok=True)
         known = self._read()
         missing = [name for name in names if name not in known]
         if missing:
-            known |= self._download(missing)
+            if apt:
+                run_tool(["apt-get", *apt, "update", "--quiet"], DOWNLOAD_TIMEOUT_S)
+            known |= self._download(missing, apt)
             self._write(known)
         return {name: known[name] for name in names}
 
@@ -67,8 +70,8 @@ class PackageCache:
         """Unpack the package's files below `target`; maintainer scripts do not run."""
         run_tool(["dpkg-deb", "--extract", str(self.folder / package.file), str(target)], UNPACK_TIMEOUT_S)
 
-    def _download(self, names: Sequence[str]) -> dict[str, Package]:
-        run_tool(["apt-get", "download", "--quiet", *names], DOWNLOAD_TIMEOUT_S, cwd=self.folder)
+    def _download(self, names: Sequence[str], apt: Sequence[str] = ()) -> dict[str, Package]:
+        run_tool(["apt-get", *apt, "download", "--quiet", *names], DOWNLOAD_TIMEOUT_S, cwd=self.folder)
         found: dict[str, Package] = {}
         for name in names:
             files = sorted(self.folder.glob(f"{name}_*.deb"), key=lambda file: file.stat().st_mtime_ns)

@@ -17,6 +17,7 @@ SIZE = 5 << 30
 """Bytes; it grows by as much when it is more than `FULL` full."""
 FULL = 0.6
 COUNTER = ".boots"
+ALIVE = ".alive"
 
 
 def eligible(pools: Sequence[Pool], missing_ssd: bool) -> list[Pool]:
@@ -48,6 +49,20 @@ async def grow(folder: Path) -> None:
     for group in await btrfs.qgroups(folder.parent):
         if group.subvolume == subvolume and group.limit and group.referenced > group.limit * FULL:
             await btrfs.limit(folder, group.limit + SIZE)
+
+
+def why_not_writable(folder: Path) -> str:
+    """Why the node's own data cannot be written any more, by writing some; "" when they can."""
+    fresh = folder / f"{ALIVE}.new"
+    try:
+        with fresh.open("w") as file:
+            file.write("written\n")
+            file.flush()
+            os.fsync(file.fileno())
+        fresh.rename(folder / ALIVE)
+    except OSError as problem:
+        return f"read-only or failing ({problem.strerror}): replace the disk"
+    return ""
 
 
 def boots(folder: Path) -> int:

@@ -25,6 +25,7 @@ ACTIVE = Path("/sys/class/tty/console/active")
 STAGES = ("network", "storage", "identity")
 EVERY_S = 1.0
 LOG_LINES = 60
+MOST_NAME = 60
 ADDRESSES_OF = "zos"
 JOURNAL = Path("/var/cache/zos/state/journal.db")
 SIOCGIFADDR = 0x8915
@@ -152,6 +153,7 @@ class Facts:
             mode_source=settings.mode_source if told else "",
             farm=settings.farm,
             farm_source=settings.farm_source,
+            farm_name=str(self._daemon.get("farm_name", "")),
             node=registered,
             twin=twin,
             registration_error="" if reached else str(self._daemon.get("trouble", "")),
@@ -162,8 +164,13 @@ class Facts:
             disks=[(str(path), bool(taken), str(text)) for path, taken, text in disks.get("disks", [])],
             workloads=workloads(JOURNAL),
             memory_free=_memory(),
-            problems=[*settings.problems, *slot_problems()],
-            image=str(stage_file.read("image").get("text", "")),
+            problems=[
+                *settings.problems,
+                *stage_file.read("configure").get("problems", []),
+                *slot_problems(),
+            ],
+            notes=[str(note) for note in stage_file.read("configure").get("notes", [])],
+            image=image_text(stage_file.read("image"), stage_file.read("upgrade")),
             units=units,
             log=_log(),
             network=[str(line) for line in nics.get("lines", [])],
@@ -188,10 +195,20 @@ def daemon_facts(lines: list[str], before: Mapping[str, Any]) -> dict[str, Any]:
         if not isinstance(event, dict):
             continue
         if event.get("event") == "registered":
-            found = {"node": int(event.get("node", 0)), "twin": int(event.get("twin", 0))}
+            name = "".join(each for each in str(event.get("farm_name", "")) if each.isprintable())
+            found = {
+                "node": int(event.get("node", 0)),
+                "twin": int(event.get("twin", 0)),
+                "farm_name": name[:MOST_NAME],
+            }
         elif str(event.get("event", "")).startswith("registration failed") and "node" not in found:
             found["trouble"] = f"registration: {event.get('why', 'unknown')}"
     return found
+
+
+def image_text(image: Mapping[str, Any], upgrade: Mapping[str, Any]) -> str:
+    """Which image runs, and why an offered one does not."""
+    return "; ".join(str(each["text"]) for each in (image, upgrade) if each.get("text"))
 
 
 def slot_problems() -> list[str]:

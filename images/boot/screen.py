@@ -74,6 +74,8 @@ class View:
     """`zos 10.1.2.3/24`."""
     disks: Sequence[tuple[str, bool, str]] = ()
     """(path, taken, text)."""
+    notes: Sequence[str] = ()
+    """How the node was set up beyond the usual, as sentences."""
     image: str = ""
     """Which image runs, and what becomes of it; "" for the medium's."""
     workloads: int | None = None
@@ -108,6 +110,7 @@ def report(view: View) -> list[str]:
     lines += [f"disk {path}: {text}" for path, _, text in view.disks]
     lines += [f"network card {text}" for text in view.network]
     lines += [f"address {text}" for text in view.addresses]
+    lines += view.notes
     lines += [f"image: {view.image}"] if view.image else []
     lines += [f"error: {text}" for text in errors(view)]
     if view.workloads is not None:
@@ -178,6 +181,7 @@ def _status(view: View) -> list[Line]:
     if view.disks:
         left = len(view.disks) - taken
         lines.append(Line(f"disks: {taken} used" + (f", {left} left alone (key 3)" if left else "")))
+    lines += [Line(note) for note in view.notes]
     if view.image:
         lines.append(Line(f"image: {view.image}"))
     if view.workloads is not None:

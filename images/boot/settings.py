@@ -23,6 +23,8 @@ DEFAULT_MODE = "prod"
 VERSIONS = ("v3", "v3light", "v4")
 MOST_RELAYS = 4
 """The chain keeps them in limited space."""
+MOST_HOSTS = 16
+MOST_TEST_FARMS = 1000
 _HOST_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9.-]{0,252}")
 UNTAGGED = ("none", "untagged", "un")
 HEALTH_WINDOW_S = 600.0
@@ -60,10 +62,16 @@ class BootSettings:
     """Seconds."""
     hosts: tuple[tuple[str, str], ...] = ()
     """(name, address): for private networks whose names no resolver knows."""
+    image_hosts: tuple[str, ...] = ()
+    """Hosts on guarded networks from which machines' images may come."""
     overlay_peers: tuple[str, ...] = ()
     """Where the node's Yggdrasil connects to, beside what it finds on its LAN."""
     upgrade: str = ""
     """Address of a folder with manifest, signature, kernel and initrd of the release to run; "": none."""
+    remote: str = ""
+    """Address of the signed remote configuration; "": none."""
+    test_farms: tuple[int, ...] = ()
+    """Farms that take a release before it is marked safe."""
     image: str = ""
     """Slot of the running image: "" is the medium, `A` or `B` a slot, `rescue` the medium on purpose."""
     problems: tuple[str, ...] = ()
@@ -92,6 +100,17 @@ class _Reader:
         except ValueError:
             self.complain(key, given.values[-1], given.source, rule)
             return default
+
+    def all(self, key: str, read: Callable[[str], T], rule: str, most: int) -> list[T]:
+        given = self.given(key)
+        good = []
+        for value in given.values[:most] if given else ():
+            try:
+                good.append(read(value))
+            except ValueError:
+                assert given is not None
+                self.complain(key, value, given.source, rule)
+        return good
 
     def many(self, key: str, default: tuple[str, ...], schemes: tuple[str, ...]) -> tuple[str, ...]:
         given = self.given(key)
@@ -122,6 +141,9 @@ def read_settings(merged: Merged, modes: Mapping[str, Services]) -> BootSettings
     mode, mode_source = _mode(reader, modes)
     if mode == "prod" and reader.flag("ssh-user"):
         reader.problems.append("ssh-user has no effect in prod: nobody logs in to a node")
+    public_mac = reader.last("pub:mac", _one_of(("random", "swap")), "known are random and swap", "random")
+    if public_mac == "swap":
+        reader.problems.append("pub:mac=swap is not offered: the public side keeps a MAC address of its own")
     usual = modes.get(mode, Services())
     relays = reader.many("relay", usual.relay, ("ws://", "wss://"))
     if len(relays) > MOST_RELAYS:
@@ -143,13 +165,16 @@ def read_settings(merged: Merged, modes: Mapping[str, Services]) -> BootSettings
         disable_gpu=reader.flag("disable-gpu"),
         vlan_private=reader.last("vlan:priv", _vlan, "a VLAN is a number from 1 to 4094, or none", None),
         vlan_public=reader.last("vlan:pub", _vlan, "a VLAN is a number from 1 to 4094, or none", None),
-        public_mac=reader.last("pub:mac", _one_of(("random", "swap")), "known are random and swap", "random"),
+        public_mac=public_mac,
         services=services if mode else Services(),
         domain=reader.last("domain", str, "", ""),
         health_window=reader.last("node.health", _seconds, "seconds from 1 to 86400", HEALTH_WINDOW_S),
         hosts=_hosts(reader),
+        image_hosts=tuple(reader.all("node.images", _host, "a host name or address", MOST_HOSTS)),
         overlay_peers=reader.many("node.peer", (), ("tcp://", "tls://", "quic://", "ws://", "wss://")),
         upgrade=reader.last("node.upgrade", _address, "an address begins with http:// or https://", ""),
+        remote=reader.last("node.config", _address, "an address begins with http:// or https://", ""),
+        test_farms=tuple(reader.all("node.test-farm", _number, "a farm is a number", MOST_TEST_FARMS)),
         image=reader.last("node.image", _one_of(("A", "B", "rescue")), "known are A, B and rescue", ""),
         problems=tuple(reader.problems),
     )
@@ -211,6 +236,18 @@ def _address(text: str) -> str:
     if not text.startswith(("http://", "https://")) or not text.isprintable():
         raise ValueError(text)
     return text.rstrip("/")
+
+
+def _host(text: str) -> str:
+    if not _HOST_NAME.fullmatch(text):
+        raise ValueError(text)
+    return text
+
+
+def _number(text: str) -> int:
+    if not (text.isascii() and text.isdecimal() and len(text) <= 10):
+        raise ValueError(text)
+    return int(text)
 
 
 def _vlan(text: str) -> int | None:

@@ -20,6 +20,7 @@ class Source(IntEnum):
     FIRMWARE = 2
     FILE = 3
     DHCP = 4
+    REMOTE = 5
 
     @property
     def title(self) -> str:
@@ -32,10 +33,16 @@ _TITLES = {
     Source.FIRMWARE: "firmware configuration",
     Source.FILE: "node.cfg",
     Source.DHCP: "DHCP",
+    Source.REMOTE: "remote configuration",
 }
 
 FROM_DHCP = frozenset({"farmer_id", "runmode", "version"})
 """Whoever is on the LAN can answer DHCP, so it may say no more than this."""
+
+FROM_REMOTE = frozenset({"activation", "node.peer", "node.test-farm", "relay", "substrate"})
+"""The remote configuration moves services; it says nothing about this node."""
+
+_ALLOWED = {Source.DHCP: FROM_DHCP, Source.REMOTE: FROM_REMOTE}
 
 OURS = frozenset(
     {
@@ -44,10 +51,13 @@ OURS = frozenset(
         "domain",
         "farmer_id",
         "missing-ssd",
+        "node.config",
         "node.health",
         "node.host",
         "node.image",
+        "node.images",
         "node.peer",
+        "node.test-farm",
         "node.upgrade",
         "pub:mac",
         "relay",
@@ -96,6 +106,6 @@ def merge(texts: Mapping[Source, str]) -> Merged:
     given: dict[str, Given] = {}
     for source, words in layers.items():
         for key, values in words.items():
-            if key in OURS and (source is not Source.DHCP or key in FROM_DHCP):
+            if key in _ALLOWED.get(source, OURS):
                 given.setdefault(key, Given(values, source))
     return Merged(given, tuple(problems))

@@ -29,8 +29,11 @@ from provisioners.system.pools import DiskConfig, Pools
 POOLS = Path("/run/zos/pools")
 KEY_FILE = Path("/run/zos/node.key")
 CACHE_SEED = cache.POINT / "modules/identityd" / seed_files.NAME
+MEDIUM = "the boot medium"
 LOOK_EVERY_S = 5.0
 LONG_S = 600.0
+WRITE_EVERY = 12
+"""Looks between two tests whether the cache can be written."""
 GROW_EVERY = 60
 """Looks between two looks at how full the cache is."""
 VM_HARD_DISKS = ("vdd", "vde")
@@ -63,6 +66,9 @@ async def _run() -> None:
                     disks.ready()
             seen = names
         rounds += 1
+        if folder is not None and rounds % WRITE_EVERY == 0:
+            trouble = await asyncio.to_thread(cache.why_not_writable, folder)
+            stage_file.write("cache", {"state": trouble or "ok"})
         if folder is not None and rounds % GROW_EVERY == 0:
             try:
                 await cache.grow(folder)
@@ -102,7 +108,7 @@ async def _look(names: list[str], settings: BootSettings, report: StageReport) -
         DiskLine(
             str(disk.path),
             False,
-            "the boot medium" if disk.path.name == medium else f"left alone: {disk.reason}",
+            MEDIUM if disk.path.name == medium else f"left alone: {disk.reason}",
         )
         for disk in pools.refused
     ]
@@ -118,7 +124,8 @@ async def _look(names: list[str], settings: BootSettings, report: StageReport) -
         },
     )
     places = cache.eligible(pools.pools, settings.missing_ssd)
-    reason = why_no_cache([pool.type.value for pool in pools.pools], settings.missing_ssd, lines)
+    own = [line for line in lines if line.text != MEDIUM]
+    reason = why_no_cache([pool.type.value for pool in pools.pools], settings.missing_ssd, own)
     if not places:
         text = "; ".join([reason, *hidden])
         stage_file.write("cache", {"state": reason})
@@ -131,7 +138,7 @@ async def _look(names: list[str], settings: BootSettings, report: StageReport) -
         report.tell("working", "the cache cannot be mounted", str(problem))
         return None
     stage_file.write("cache", {"state": "ok"})
-    left = len(lines) - len(pools.pools)
+    left = len(own) - len(pools.pools)
     text = f"{len(pools.pools)} disks used" + (f", {left} left alone" if left else "")
     report.tell("done", text, "; ".join(hidden))
     return folder

@@ -7,21 +7,27 @@ before it runs again.
 
 from __future__ import annotations
 
+import json
 import os
 import random
 import shutil
+import subprocess
 import time
 import urllib.error
 import urllib.request
+from collections.abc import Callable
 from pathlib import Path
 
 from images import manifest
 from images.boot import given, stage_file
+from images.boot.approval import Approved, parse, why_not
+from images.boot.configure import with_remote
 from images.boot.console import daemon_facts, workloads
 from images.boot.control import ControlError, ask
 from images.boot.settings import BootSettings
 from images.boot.slot_store import NEEDED, PART, SlotStore
 from images.boot.slots import SLOTS, answer, healthy, install, switch
+from images.boot.sources import Source
 
 PERIOD_S = 3600.0
 JITTER_S = 540.0
@@ -33,6 +39,9 @@ MOST_BYTES = 1 << 30
 NOTICE_S = 5.0
 """Before a restart, so that the screen can say why."""
 CHUNK = 1 << 20
+ASK_LIMIT_S = 180.0
+STAGE = Path("/usr/lib/zos/stage")
+LIGHT = "v3light"
 JOURNAL = Path("/var/cache/zos/state/journal.db")
 
 
@@ -49,6 +58,9 @@ def main() -> None:
         _trial(store, settings)
     waiting = False
     while True:
+        if settings.remote:
+            refresh(settings.remote)
+            settings = given.settings()
         if settings.upgrade and settings.image != "rescue":
             try:
                 text = look(store, settings, own)
@@ -56,13 +68,31 @@ def main() -> None:
                     waiting = True
                     stage_file.write("image", {"text": text})
                     print(text, flush=True)
+                stage_file.write("upgrade", {"text": ""})
             except (UpgradeError, manifest.ManifestError, OSError) as problem:
                 print(f"upgrade: {problem}", flush=True)
+                stage_file.write("upgrade", {"text": str(problem)})
             if waiting and workloads(JOURNAL) == 0:
                 print("restarting into the new image", flush=True)
                 time.sleep(NOTICE_S)
                 ask({"do": "reboot"})
         time.sleep(pause(settings.health_window))
+
+
+def refresh(url: str) -> None:
+    """Look at the remote configuration again; when it says something new, daemon and bus take it over."""
+    before = given.kept().get(Source.REMOTE)
+    _, problem = with_remote(url)
+    if problem:
+        print(problem, flush=True)
+    if given.kept().get(Source.REMOTE) != before:
+        print("the remote configuration has changed", flush=True)
+        for unit in ("configure", "zosd", "bus"):
+            try:
+                ask({"do": "restart", "unit": unit})
+                time.sleep(NOTICE_S)
+            except ControlError as trouble:
+                print(trouble, flush=True)
 
 
 def pause(window: float) -> float:
@@ -109,7 +139,9 @@ def registered() -> bool:
         return False
 
 
-def look(store: SlotStore, settings: BootSettings, own: str) -> str:
+def look(
+    store: SlotStore, settings: BootSettings, own: str, ask_chain: Callable[[], Approved] | None = None
+) -> str:
     """Fetch the offered image when it is another than ours; a sentence when it waits for a restart, else "".
 
     Raises UpgradeError, ManifestError, OSError.
@@ -125,6 +157,16 @@ def look(store: SlotStore, settings: BootSettings, own: str) -> str:
         held = answer(state, own, offered.version)
         if held is None:
             return ""
+        refusal = why_not(
+            offered.version,
+            (ask_chain or approved)(),
+            mode=settings.mode,
+            farm=settings.farm,
+            light=settings.version == LIGHT,
+            test_farms=settings.test_farms,
+        )
+        if refusal:
+            raise UpgradeError(refusal)
         if held and store.intact(held):
             store.write(switch(state, held))
             return f"{offered.version} is in slot {held} and runs after the next restart"
@@ -144,6 +186,20 @@ def look(store: SlotStore, settings: BootSettings, own: str) -> str:
     finally:
         shutil.rmtree(part, ignore_errors=True)
     return f"{offered.version} is in slot {slot} and runs after the next restart"
+
+
+def approved() -> Approved:
+    """What the chain approves.  Raises UpgradeError when it cannot be asked: then nothing is taken."""
+    try:
+        done = subprocess.run(
+            [str(STAGE), "approved_version"], capture_output=True, text=True, timeout=ASK_LIMIT_S, check=False
+        )
+        if done.returncode == 0:
+            return parse(str(json.loads(done.stdout)))
+        reason = (done.stderr.strip().splitlines() or ["no answer"])[-1]
+    except (OSError, ValueError, subprocess.TimeoutExpired) as problem:
+        reason = f"the chain cannot be asked for the approved release: {problem}"
+    raise UpgradeError(reason)
 
 
 def fetch(url: str, target: Path, most: int) -> None:

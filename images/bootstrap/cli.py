@@ -16,6 +16,7 @@ from gridtypes import FarmId
 from images import manifest
 from images.boot.settings import Services, load_modes
 from images.bootstrap.server import Service
+from images.bootstrap.signed import Signer
 from images.node.build import PUBLIC_KEY
 from tfchain import Chain, ChainError, ChainUnavailable
 
@@ -60,14 +61,31 @@ def main(arguments: Sequence[str] | None = None) -> None:
         default=Path("/var/lib/zos-bootstrap/service.key"),
         help="our own key, for checksums",
     )
+    parser.add_argument(
+        "--secure-boot-key", type=Path, help="private key, PEM: UEFI downloads are signed with it"
+    )
+    parser.add_argument("--secure-boot-certificate", type=Path, help="its certificate, PEM")
+    parser.add_argument(
+        "--signed",
+        type=Path,
+        default=Path("/var/cache/zos-bootstrap"),
+        help="folder of signed downloads (default: %(default)s)",
+    )
     options = parser.parse_args(arguments)
+    if (options.secure_boot_key is None) != (options.secure_boot_certificate is None):
+        parser.error("--secure-boot-key and --secure-boot-certificate belong together")
     try:
         trusted = manifest.public_keys([options.release_key or options.image / PUBLIC_KEY])
         release = manifest.verify(options.image, trusted)
         modes = load_modes(options.modes)
         key = manifest.load_or_make_key(options.key)
         host, _, port = options.listen.rpartition(":")
-        asyncio.run(_serve(options.image, release, modes, key, host.strip("[]"), int(port)))
+        signer = (
+            Signer(options.secure_boot_key, options.secure_boot_certificate, options.signed)
+            if options.secure_boot_key
+            else None
+        )
+        asyncio.run(_serve(options.image, release, modes, key, signer, host.strip("[]"), int(port)))
     except (manifest.ManifestError, OSError, ValueError, KeyError) as problem:
         print(f"zos-bootstrap: {problem}", file=sys.stderr)
         sys.exit(1)
@@ -78,11 +96,14 @@ async def _serve(
     release: manifest.Manifest,
     modes: Mapping[str, Services],
     key: Ed25519PrivateKey,
+    signer: Signer | None,
     host: str,
     port: int,
 ) -> None:
     farms = Farms(modes)
-    runner = web.AppRunner(Service(folder, release, list(modes), farms.name, key).app(), access_log=None)
+    runner = web.AppRunner(
+        Service(folder, release, list(modes), farms.name, key, signer).app(), access_log=None
+    )
     await runner.setup()
     site = web.TCPSite(runner, host, port)
     await site.start()

@@ -15,7 +15,9 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from images.bootstrap.address import FORMATS, AddressError, Wanted, ipxe_script, parse
 from images.bootstrap.patched import Patched, Slot, find_slot, patched, plain
-from images.manifest import NAME, SIGNATURE, Manifest
+from images.bootstrap.signed import Signer
+from images.debian import ImageError
+from images.manifest import NAME, SIGNATURE, Artefact, Manifest
 from images.node.slot_text import SlotTextError
 
 log = structlog.get_logger(__name__)
@@ -27,12 +29,15 @@ MOST_KEPT = 256
 """Downloads whose slot and hash are remembered."""
 HASHERS = 2
 """Hashes of whole images that are made at once."""
+PROGRAM = "node.efi"
+SIGNED = {"uefi": ".efi", "uefimg": ".img"}
+"""Formats that a signer changes, and how their files end."""
 KERNEL_FILES = ("vmlinuz", "initrd")
 OCTETS = "application/octet-stream"
 
 
 class Service:
-    """Serves one release.  `farm_name` asks the chain, `key` signs checksums."""
+    """Serves one release.  `farm_name` asks the chain, `key` signs checksums, `signer` programs for Secure Boot."""
 
     def __init__(
         self,
@@ -41,12 +46,14 @@ class Service:
         modes: Collection[str],
         farm_name: FarmName,
         key: Ed25519PrivateKey,
+        signer: Signer | None = None,
     ) -> None:
         self._folder = folder
         self._manifest = manifest
         self._modes = tuple(modes)
         self._farm_name = farm_name
         self._key = key
+        self._signer = signer
         self._slots: dict[str, Slot] = {}
         self._kept: OrderedDict[tuple[str, str], Patched] = OrderedDict()
         self._hashes: OrderedDict[str, str] = OrderedDict()
@@ -123,6 +130,9 @@ class Service:
             return web.Response(status=problem.status, text=f"{problem}\n")
         except SlotTextError as problem:
             return web.Response(status=400, text=f"{problem}\n")
+        except ImageError as problem:
+            log.error("a download cannot be signed", why=str(problem))
+            return web.Response(status=503, text="this download cannot be signed now; try again later\n")
         if "sha256" in request.query or "signature" in request.query:
             return await self._checksum(request, content, wanted.name)
         return await self._send(request, content, wanted.name)
@@ -134,6 +144,13 @@ class Service:
         file = self._folder / artefact.name
         if wanted.format.name == "krn":
             return plain(file, artefact.sha256)
+        program = self._manifest.find(PROGRAM)
+        if self._signer is not None and program is not None and wanted.format.name in SIGNED:
+            return await self._signer.get(await self._patched(program, wanted), SIGNED[wanted.format.name])
+        return await self._patched(artefact, wanted)
+
+    async def _patched(self, artefact: Artefact, wanted: Wanted) -> Patched:
+        file = self._folder / artefact.name
         key = (artefact.name, wanted.words)
         if key not in self._kept:
             if artefact.name not in self._slots:

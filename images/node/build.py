@@ -15,7 +15,7 @@ from pathlib import Path
 from images import manifest
 from images.debian import PackageCache, run_tool, sha256_file, write_atomically
 from images.guest.build import build as build_guest
-from images.node import disk_image, initrd, iso, modules, recipe, root, uki, wheels
+from images.node import disk_image, firmware, initrd, iso, modules, recipe, root, uki, wheels
 
 NAME = "node"
 FILES = ("vmlinuz", "initrd", "initrd-small", "root.img", "node.efi", "node.img", "node.iso")
@@ -76,7 +76,12 @@ def build(out: Path, say: Callable[[str], None] = lambda text: None) -> Built:
         tree = work / "root"
         tree.mkdir(mode=0o755)
         found = root.assemble(tree, base, wheels.own(work), others, guest, version)
-        modules.copy(kernel_tree, release, modules.closure(kernel_tree, release, recipe.ROOT_MODULES), tree)
+        drivers = modules.closure(kernel_tree, release, recipe.ROOT_MODULES)
+        modules.copy(kernel_tree, release, drivers, tree)
+        step("firmware of cards")
+        cards = firmware.add(packages, drivers, tree, work)
+        if cards.missing:
+            step(f"NO FIRMWARE of network and storage cards: {cards.missing}")
         keys = tree / "usr/lib/zos/release-keys"
         keys.mkdir()
         (keys / "release.pub").write_text(public)
@@ -103,7 +108,7 @@ def build(out: Path, say: Callable[[str], None] = lambda text: None) -> Built:
         iso.build(
             work, fresh / "vmlinuz", fresh / "initrd-small", fresh / "root.img", fresh / "node.iso", epoch
         )
-        (fresh / "licences.txt").write_text(found.licences)
+        (fresh / "licences.txt").write_text(f"{found.licences}\n{cards.licences}")
         (fresh / "packages.json").write_text(
             json.dumps(
                 {
@@ -111,7 +116,8 @@ def build(out: Path, say: Callable[[str], None] = lambda text: None) -> Built:
                     "epoch": epoch,
                     "kernel": {"release": release, "package": kernel.name, "version": kernel.version,
                                "sha256": kernel.sha256},
-                    "debian": dict(sorted(found.debian.items())),
+                    "debian": dict(sorted({**found.debian, **cards.versions}.items())),
+                    "firmware": list(cards.files),
                     "python": dict(sorted(found.python.items())),
                     "wheels": {wheel.name: sha256_file(wheel) for wheel in others},
                 },

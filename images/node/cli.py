@@ -12,7 +12,7 @@ import typer
 
 from images import manifest
 from images.debian import ImageError
-from images.node import slot_text
+from images.node import signed_program, slot_text
 from images.node.build import PUBLIC_KEY, build
 
 app = typer.Typer(help="Boot images of nodes.", no_args_is_help=True)
@@ -70,6 +70,25 @@ def patch(
             copy.seek(found.offset)
             copy.write(found.content)
     except (slot_text.SlotTextError, OSError, ValueError) as problem:
+        _fail(str(problem))
+    print(target)
+
+
+@app.command()
+def sign(
+    program: Annotated[Path, typer.Argument(help="EFI program: node.efi, or what `patch` made of it.")],
+    target: Annotated[
+        Path, typer.Argument(help="Signed program; with `.img` at the end a disk that holds it.")
+    ],
+    key: Annotated[Path, typer.Option("--key", help="Private key for Secure Boot, PEM.")],
+    certificate: Annotated[
+        Path, typer.Option("--certificate", help="Certificate that the firmware knows, PEM.")
+    ],
+) -> None:
+    """Sign an image for UEFI Secure Boot, after its words were written: the signature covers them."""
+    try:
+        signed_program.sign(program, key, certificate, target)
+    except (ImageError, OSError) as problem:
         _fail(str(problem))
     print(target)
 

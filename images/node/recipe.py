@@ -40,6 +40,15 @@ PACKAGES = (
 )
 """Beside Debian's essential packages."""
 
+FIRMWARE_SOURCE = (
+    "deb [signed-by=/usr/share/keyrings/debian-archive-keyring.gpg] http://deb.debian.org/debian "
+    f"{SUITE} non-free-firmware"
+)
+FIRMWARE_PACKAGES = (
+    "firmware-bnx2", "firmware-bnx2x", "firmware-misc-nonfree", "firmware-qlogic", "firmware-realtek",
+)  # fmt: skip
+"""Network and storage cards; of their files only those that our modules name."""
+
 EXCLUDED_PATHS = (
     "/usr/share/man/*",
     "/usr/share/info/*",

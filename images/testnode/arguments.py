@@ -10,11 +10,17 @@ from enum import StrEnum
 from pathlib import Path
 
 OVMF_CODE = Path("/usr/share/OVMF/OVMF_CODE_4M.fd")
+OVMF_SECURE = Path("/usr/share/OVMF/OVMF_CODE_4M.secboot.fd")
+"""Firmware that checks signatures; it needs a machine with system management mode."""
 OVMF_VARS = Path("/usr/share/OVMF/OVMF_VARS_4M.fd")
 NODE_MEMORY = 3 << 30
 """Bytes; the chain refuses nodes below 2 GiB."""
 DISK_SIZE = 120 << 30
 """Bytes of each sparse disk; the chain refuses nodes below 100 GiB of SSD."""
+BUS = "scsi"
+"""Where disks are plugged in while the machine runs."""
+NOBODY = "127.0.0.1:9"
+"""Where packets on a switch without a router go."""
 _SERVER = "server=on,wait=off"
 _NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,31}")
 
@@ -32,6 +38,8 @@ class Boot(StrEnum):
     """ISO as a CD by BIOS firmware."""
     ISO_UEFI = "iso-uefi"
     """ISO as a CD by UEFI firmware."""
+    NETWORK = "network"
+    """iPXE in the first card, by BIOS firmware: the LAN says what is booted."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,13 +52,24 @@ class TestNode:
     boot: Boot = Boot.DIRECT
     disks: tuple[Path, ...] = ()
     nics: tuple[str, ...] = ("user",)
-    """`user`: behind QEMU's own router; `none`: no card; everything else is the name of a tap."""
+    """`user`: behind QEMU's own router; `later`: on a switch whose router `Machine.plug_router` brings;
+    `none`: no card; everything else is the name of a tap."""
     command_line: str = ""
     memory: int = NODE_MEMORY
     processors: int = 2
+    cpu: str = "max"
+    """QEMU's processor model; `max,svm=off` is one without virtualisation."""
     accelerator: str = "tcg"
     medium: Path | None = None
     """Image to boot from with `UEFI` and `ISO`; None: the one in `image`."""
+    trusted: Path | None = None
+    """PEM certificate: the UEFI firmware starts only what it vouches for.  None: Secure Boot is off."""
+    firmware: str = ""
+    """Words for the node that QEMU's firmware configuration carries."""
+    screen: bool = False
+    """Whether there is a graphics card, of whose screen `Machine.picture` makes a picture."""
+    namespace: str = ""
+    """Network namespace that the machine's taps are in; "" is our own."""
 
     __test__ = False  # for pytest: no class of tests
 
@@ -71,17 +90,21 @@ class TestNode:
         return self.folder / "monitor.sock"
 
 
-def kernel_line(farm: int, mode: str, extra: str) -> str:
-    """The kernel's command line for a direct boot."""
-    farmer = f"farmer_id={farm} " if farm else ""
-    return f"console=ttyS0 panic=60 nomodeset {farmer}runmode={mode} zos-debug-vm {extra}".strip()
+def kernel_line(farm: int, mode: str, extra: str, *, screen: bool = False) -> str:
+    """The kernel's command line for a direct boot; without farm and mode where they are 0 and ""."""
+    words = ["console=ttyS0", *(["console=tty1"] if screen else []), "panic=60", "nomodeset"]
+    words += [f"farmer_id={farm}"] if farm else []
+    words += [f"runmode={mode}"] if mode else []
+    return " ".join([*words, "zos-debug-vm", extra]).strip()
 
 
 def command(node: TestNode) -> list[str]:
     """QEMU with everything that the node has."""
     tcg = ["-accel", "tcg,thread=multi,tb-size=256"]
     words = [
-        "qemu-system-x86_64", "-name", node.name, "-machine", "q35", "-cpu", "max",
+        *(["ip", "netns", "exec", node.namespace] if node.namespace else []),
+        "qemu-system-x86_64", "-name", node.name, "-machine", "q35,smm=on" if node.trusted else "q35",
+        "-cpu", node.cpu,
         *(["-accel", "kvm"] if node.accelerator == "kvm" else tcg),
         "-smp", str(node.processors), "-m", f"{node.memory >> 20}M",
         "-nodefaults", "-no-user-config", "-no-reboot", "-display", "none",
@@ -91,31 +114,49 @@ def command(node: TestNode) -> list[str]:
         "-serial", "chardev:console",
         "-chardev", f"socket,id=monitor,path={node.monitor},{_SERVER}", "-mon", "chardev=monitor,mode=control",
     ]  # fmt: skip
+    if node.screen:
+        words += ["-device", "VGA"]
+    if node.firmware:
+        words += ["-fw_cfg", f"name=opt/org.node/config,string={node.firmware.replace(',', ',,')}"]
     words += _medium(node)
+    words += ["-device", f"virtio-scsi-pci,id={BUS}"]
     for number, disk in enumerate(node.disks):
         words += [
             "-drive", f"file={disk},format=raw,if=none,id=disk{number},cache=writeback,discard=unmap",
             "-device", f"virtio-blk-pci,drive=disk{number},serial={disk.stem[:20]}",
         ]  # fmt: skip
     for number, nic in enumerate(node.nics):
-        if nic == "none":
-            continue
-        backend = (
-            f"user,id=net{number}"
-            if nic == "user"
-            else f"tap,id=net{number},ifname={nic},script=no,downscript=no"
-        )
-        words += [
-            "-netdev",
-            backend,
-            "-device",
-            f"virtio-net-pci,netdev=net{number},mac={mac(node.name, number)}",
-        ]
+        if nic != "none":
+            words += _card(node, number, nic)
     return words
+
+
+def _card(node: TestNode, number: int, nic: str) -> list[str]:
+    words: list[str] = []
+    if nic == "user":
+        backend = f"user,id={card(number)}"
+    elif nic == "later":
+        backend = f"hubport,id={card(number)},hubid={number}"
+        # A switch with a single port would not take packets, and the card would wait for ever.
+        words = ["-netdev", f"socket,id=sink{number},udp={NOBODY},localaddr=127.0.0.1:0"]
+        words += ["-netdev", f"hubport,id=sinkport{number},hubid={number},netdev=sink{number}"]
+    else:
+        backend = f"tap,id={card(number)},ifname={nic},script=no,downscript=no"
+    device = f"virtio-net-pci,netdev={card(number)},mac={mac(node.name, number)}"
+    if node.boot is Boot.NETWORK and number == 0:
+        device += ",bootindex=0"
+    return [*words, "-netdev", backend, "-device", device]
+
+
+def card(number: int) -> str:
+    """Name by which QEMU knows a card's cable."""
+    return f"net{number}"
 
 
 def _medium(node: TestNode) -> Sequence[str]:
     image = node.image
+    if node.boot is Boot.NETWORK:
+        return []
     if node.boot in (Boot.DIRECT, Boot.INITRD):
         initrd = image / ("initrd" if node.boot is Boot.INITRD else "initrd-small")
         words = ["-kernel", str(image / "vmlinuz"), "-initrd", str(initrd), "-append", node.command_line]
@@ -127,8 +168,11 @@ def _medium(node: TestNode) -> Sequence[str]:
         return words
     words = []
     if node.boot in (Boot.UEFI, Boot.ISO_UEFI):
+        if node.trusted:
+            words += ["-global", "driver=cfi.pflash01,property=secure,value=on"]
+        code = OVMF_SECURE if node.trusted else OVMF_CODE
         words += [
-            "-drive", f"if=pflash,format=raw,unit=0,readonly=on,file={OVMF_CODE}",
+            "-drive", f"if=pflash,format=raw,unit=0,readonly=on,file={code}",
             "-drive", f"if=pflash,format=raw,unit=1,file={node.folder / 'vars.fd'}",
         ]  # fmt: skip
     if node.boot is Boot.UEFI:

@@ -21,6 +21,8 @@ from images.testnode.machine import Machine, TestNodeError, make_disk
 app = typer.Typer(help="A node in a virtual machine, booted from the image.", no_args_is_help=True)
 DEFAULT_STATE = Path("/var/lib/zos-testnode")
 CACHE = Path("/var/cache/zos")
+REPAINT_S = 2.0
+"""The screen is painted once a second."""
 
 Name = Annotated[str, typer.Argument(help="Name of the node.")]
 State = Annotated[Path, typer.Option("--state", help="Folder that keeps the nodes' disks.")]
@@ -37,7 +39,11 @@ def up(
     // GIB,
     nic: Annotated[
         list[str] | None,
-        typer.Option("--nic", help="`user` (default), `none`, or a tap; once for each card."),
+        typer.Option(
+            "--nic",
+            help="`user` (default), `none`, `later` (a switch whose router comes with `plug`), or a tap; "
+            "once for each card.",
+        ),
     ] = None,
     memory: Annotated[int, typer.Option("--memory", min=1, help="GiB.")] = NODE_MEMORY // GIB,
     cpus: Annotated[int, typer.Option("--cpus", min=1, max=64)] = 2,
@@ -46,6 +52,16 @@ def up(
     medium: Annotated[
         Path | None, typer.Option("--medium", help="Image of your own for uefi and iso.")
     ] = None,
+    firmware: Annotated[
+        str, typer.Option("--firmware", help="Words for the node in QEMU's firmware configuration.")
+    ] = "",
+    secure_boot: Annotated[
+        Path | None,
+        typer.Option(
+            "--secure-boot", help="PEM certificate: the UEFI firmware starts what it vouches for alone."
+        ),
+    ] = None,
+    screen: Annotated[bool, typer.Option("--screen", help="With a screen; see `picture`.")] = False,
     state: State = DEFAULT_STATE,
     cache: Annotated[Path, typer.Option("--cache", help="Where images are kept.")] = CACHE,
 ) -> None:
@@ -60,11 +76,14 @@ def up(
             boot=boot,
             disks=tuple(make_disk(folder / f"disk{number}.img", disk_size * GIB) for number in range(disks)),
             nics=tuple(nic or ["user"]),
-            command_line=kernel_line(farm, mode, extra),
+            command_line=kernel_line(farm, mode, extra, screen=screen),
             memory=memory * GIB,
             processors=cpus,
             accelerator=choose(cache),
             medium=medium,
+            trusted=secure_boot,
+            firmware=firmware,
+            screen=screen,
         )
         Machine(node).up()
         (folder / "node.json").write_text(json.dumps(asdict(node), default=str))
@@ -90,6 +109,49 @@ def console(
         if not follow or not on:
             return
         time.sleep(0.3)
+
+
+@app.command()
+def picture(
+    name: Name = "node",
+    file: Annotated[Path, typer.Argument(help="`*.png` or `*.ppm`.")] = Path("screen.png"),
+    key: Annotated[str, typer.Option("--key", help="Press this key before: 1 to 4 turn pages.")] = "",
+    state: State = DEFAULT_STATE,
+) -> None:
+    """Write what the screen of a node shows into a file."""
+    machine = _known(state, name)
+    try:
+        if key:
+            machine.press(key)
+            time.sleep(REPAINT_S)
+        print(machine.picture(file.resolve()))
+    except TestNodeError as problem:
+        _fail(str(problem))
+
+
+@app.command()
+def plug(
+    name: Name = "node",
+    disk: Annotated[Path | None, typer.Option("--disk", help="Disk image; made when missing.")] = None,
+    disk_size: Annotated[int, typer.Option("--disk-size", min=1, help="GiB.")] = DISK_SIZE // GIB,
+    router: Annotated[int | None, typer.Option("--router", help="On the switch of this card.")] = None,
+    cable: Annotated[int | None, typer.Option("--cable", help="Of this card, in.")] = None,
+    no_cable: Annotated[int | None, typer.Option("--no-cable", help="Of this card, out.")] = None,
+    state: State = DEFAULT_STATE,
+) -> None:
+    """Plug something into a running node: a disk, a router, a cable; cards count from 0."""
+    machine = _known(state, name)
+    try:
+        if disk:
+            machine.plug_disk(make_disk(disk.resolve(), disk_size * GIB))
+        if router is not None:
+            machine.plug_router(router)
+        if cable is not None:
+            machine.cable(cable, plugged=True)
+        if no_cable is not None:
+            machine.cable(no_cable, plugged=False)
+    except (TestNodeError, OSError) as problem:
+        _fail(str(problem))
 
 
 @app.command("power-cut")

@@ -27,7 +27,7 @@ def load(file: Path) -> TestNode:
             "boot": Boot(table["boot"]),
             "disks": tuple(map(Path, table["disks"])),
             "nics": tuple(table["nics"]),
-            "medium": Path(table["medium"]) if table["medium"] else None,
+            **{name: Path(table[name]) if table[name] else None for name in ("medium", "trusted")},
         }
     )
 

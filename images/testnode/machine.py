@@ -10,14 +10,17 @@ import signal
 import socket
 import subprocess
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import Any
 
-from images.testnode.arguments import OVMF_VARS, Boot, TestNode, command
+from images.testnode.arguments import BUS, OVMF_VARS, Boot, TestNode, card, command
+from images.testnode.firmware_keys import enrol
 
 START_LIMIT_S = 60.0
 DOWN_LIMIT_S = 180.0
 """Units, file systems and tenants' machines end in order; an emulated node needs a while."""
+MONITOR_LIMIT_S = 60.0
 POLL_S = 0.2
 
 
@@ -50,7 +53,10 @@ class Machine:
         if node.boot in (Boot.UEFI, Boot.ISO_UEFI) and not (node.folder / "vars.fd").exists():
             if not OVMF_VARS.exists():
                 raise TestNodeError(f"{OVMF_VARS} is missing: install the Debian package ovmf")
-            shutil.copyfile(OVMF_VARS, node.folder / "vars.fd")
+            if node.trusted:
+                enrol(OVMF_VARS, node.trusted, node.folder / "vars.fd")
+            else:
+                shutil.copyfile(OVMF_VARS, node.folder / "vars.fd")
         for path in (node.console_socket, node.monitor):
             path.unlink(missing_ok=True)
         with (node.folder / "qemu.log").open("ab") as log:
@@ -116,6 +122,48 @@ class Machine:
                 raise TestNodeError(f"{self.node.name}: the console did not show {what!r} {state}:\n{last}")
             time.sleep(POLL_S)
 
+    def wait_off(self, limit: float) -> None:
+        """Wait until the machine has switched itself off, or wanted to restart.  Raises TestNodeError."""
+        if not self._gone(limit):
+            last = "\n".join(self.console().splitlines()[-25:])
+            raise TestNodeError(f"{self.node.name} is still on after {limit:.0f} s:\n{last}")
+
+    def cable(self, number: int, *, plugged: bool) -> None:
+        """Plug the cable of a card in or out."""
+        self._tell("set_link", name=card(number), up=plugged)
+
+    def plug_router(self, number: int) -> None:
+        """Connect the switch of a card of kind `later` with a router that gives out addresses."""
+        self._tell("netdev_add", type="user", id=f"router{number}")
+        self._tell("netdev_add", type="hubport", id=f"port{number}", hubid=number, netdev=f"router{number}")
+
+    def plug_disk(self, disk: Path) -> None:
+        """Give the running machine a further disk."""
+        name = disk.stem[:20]
+        self._tell(
+            "blockdev-add",
+            driver="raw",
+            **{"node-name": name, "file": {"driver": "file", "filename": str(disk)}},
+        )
+        self._tell(
+            "device_add", driver="scsi-hd", bus=f"{BUS}.0", drive=name, serial=name, id=f"plugged-{name}"
+        )
+
+    def picture(self, file: Path) -> Path:
+        """Write what the screen shows into a file, `*.png` or `*.ppm`."""
+        self._tell("screendump", filename=str(file), format=file.suffix[1:])
+        return file
+
+    def press(self, key: str) -> None:
+        """A key of the keyboard, by QEMU's name of it."""
+        self._tell("send-key", keys=[{"type": "qcode", "data": key}])
+
+    def _tell(self, order: str, **arguments: Any) -> None:
+        try:
+            monitor_command(self.node.monitor, order, arguments)
+        except (OSError, ValueError) as problem:
+            raise TestNodeError(f"{self.node.name} does not take {order}: {problem}") from problem
+
     def _gone(self, limit: float) -> bool:
         deadline = time.monotonic() + limit
         while self.pid is not None:
@@ -147,19 +195,24 @@ def answers(path: Path) -> bool:
     return True
 
 
-def monitor_command(path: Path, name: str) -> None:
-    """One command of QEMU's machine protocol.  Raises OSError, ValueError."""
+def monitor_command(path: Path, name: str, arguments: Mapping[str, Any] | None = None) -> Any:
+    """One command of QEMU's machine protocol; returns its answer.  Raises OSError, ValueError."""
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as link:
-        link.settimeout(10)
+        link.settimeout(MONITOR_LIMIT_S)
         link.connect(str(path))
         with link.makefile("rwb") as stream:
             stream.readline()
-            for command_name in ("qmp_capabilities", name):
-                stream.write(json.dumps({"execute": command_name}).encode() + b"\n")
+            answer: dict[str, Any] = {}
+            for command_name, given in (("qmp_capabilities", {}), (name, arguments or {})):
+                stream.write(json.dumps({"execute": command_name, "arguments": given}).encode() + b"\n")
                 stream.flush()
-                answer = json.loads(stream.readline())
+                while True:
+                    answer = json.loads(stream.readline())
+                    if "event" not in answer:
+                        break
                 if "error" in answer:
-                    raise ValueError(str(answer["error"]))
+                    raise ValueError(f"{name}: {answer['error'].get('desc', answer['error'])}")
+            return answer.get("return")
 
 
 def make_disk(path: Path, size: int) -> Path:

@@ -35,8 +35,10 @@ LIMIT_S = 120.0
 class User:
     """The grid's user: runs coroutines with a client of his, in his namespace."""
 
-    def __init__(self, grid: Grid, before: Machine) -> None:
+    def __init__(self, grid: Grid, before: Machine, limit: float = LIMIT_S) -> None:
         self.grid = grid
+        self.limit = limit
+        """Seconds of one session."""
         self.before = before
         """The machine as it was without a grid."""
 
@@ -64,7 +66,10 @@ class User:
         bus = await rmb.connect(f"unix://{self.grid.host_path(layout.client_redis)}")
         twin = self.grid.status()["twins"]["user"]
         key = Identity.load(layout.user_key)
-        async with GridClient(Chain([layout.chain_url]), bus, twin, key) as client, asyncio.timeout(LIMIT_S):
+        async with (
+            GridClient(Chain([layout.chain_url]), bus, twin, key) as client,
+            asyncio.timeout(self.limit),
+        ):
             return await work(client)
 
     def clear(self) -> None:

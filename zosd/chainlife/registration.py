@@ -97,7 +97,8 @@ class Registration:
         if farm is not None:
             await self._farmer.learn(farm.twin_id)
         if not self._announced:
-            log.info("registered", node=node, twin=twin, farm=wanted.farm)
+            name = farm.name if farm is not None else ""
+            log.info("registered", node=node, twin=twin, farm=wanted.farm, farm_name=name)
             self._announced = True
         await self._registered.set(node, twin)
 

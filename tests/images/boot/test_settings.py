@@ -124,3 +124,20 @@ def test_long_mode_names_are_known() -> None:
 def test_nobody_logs_in_to_prod() -> None:
     assert settings("ssh-user=me").problems
     assert not settings("ssh-user=me runmode=dev").problems
+
+
+def test_hosts_of_images_and_test_farms_are_lists_of_checked_values() -> None:
+    found = settings(
+        "node.images=10.0.2.2 node.images=hub.farm node.images=a/b node.config=http://c/dev.json"
+    )
+    assert found.image_hosts == ("10.0.2.2", "hub.farm")
+    assert found.remote == "http://c/dev.json"
+    (problem,) = found.problems
+    assert "node.images=a/b" in problem
+    assert settings("node.test-farm=3 node.test-farm=x").test_farms == (3,)
+
+
+def test_an_exchanged_mac_address_is_said_not_to_be_offered() -> None:
+    (problem,) = settings("pub:mac=swap").problems
+    assert "swap" in problem
+    assert settings("pub:mac=random").problems == ()

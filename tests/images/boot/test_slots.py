@@ -13,6 +13,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from images import manifest
 from images.boot import upgrade
+from images.boot.approval import Approved
 from images.boot.settings import BootSettings
 from images.boot.slot_store import NEEDED, SlotStore
 from images.boot.slots import (
@@ -158,17 +159,21 @@ def test_an_offered_image_is_fetched_whole_and_signed_or_not_at_all(store: SlotS
     serving.start()
     try:
         settings = BootSettings(upgrade=f"http://127.0.0.1:{server.server_port}")
-        assert not upgrade.look(store, settings, "2.0")
+        agreed = partial(Approved, "2.0")
+        assert not upgrade.look(store, settings, "2.0")  # not even asked: it runs
+        for other in (partial(Approved, "1.9"), partial(Approved, "2.0", safe=False)):
+            with pytest.raises(upgrade.UpgradeError, match=r"2\.0 is offered"):
+                upgrade.look(store, settings, "1.0", other)
         (offered / "initrd").write_bytes(b"something else !")
         with pytest.raises((upgrade.UpgradeError, manifest.ManifestError)):
-            upgrade.look(store, settings, "1.0")
+            upgrade.look(store, settings, "1.0", agreed)
         assert [entry.name for entry in store.folder.iterdir()] == []
         (offered / "initrd").write_bytes(b"initrd of 2.0")
-        assert upgrade.look(store, settings, "1.0")
+        assert upgrade.look(store, settings, "1.0", agreed)
         state, _ = store.read()
         assert (state.current, state.good, state.versions) == ("A", False, {"A": "2.0"})
         assert store.intact("A")
-        assert not upgrade.look(store, settings, "1.0")
+        assert not upgrade.look(store, settings, "1.0", agreed)
     finally:
         server.shutdown()
         serving.join(30)

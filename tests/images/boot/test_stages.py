@@ -6,14 +6,16 @@ import json
 import sqlite3
 import struct
 import tomllib
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from images.boot import seed_files, stage_file
 from images.boot.bip39 import entropy, words
-from images.boot.configure import bus, daemon
-from images.boot.console import daemon_facts, ids, workloads
+from images.boot.cache import why_not_writable
+from images.boot.configure import bus, daemon, public_link
+from images.boot.console import daemon_facts, ids, image_text, workloads
 from images.boot.given import has_label
 from images.boot.identity import Choice, Verdict, choose
 from images.boot.network import look, option_text, parse_lease
@@ -141,8 +143,32 @@ def test_the_written_configurations_are_read_by_daemon_and_bus(tmp_path: Path) -
         ["/dev/vda"],
     )
     assert load(PeerConfig, tmp_path / "peer.toml", {}).relays.urls == ("wss://relay.dev.grid.tf",)
+    assert read.machine.gpus
+    assert read.network.public_nic == ""
+    special = replace(settings, disable_gpu=True, image_hosts=("10.0.2.2",))
+    (tmp_path / "zosd.toml").write_text(daemon(special, "eth0.302", [], "eth0.5"))
+    read = zosd_config.load(tmp_path / "zosd.toml")
+    assert (read.machine.gpus, read.images.allow_hosts) == (False, ("10.0.2.2",))
+    assert (read.network.uplink, read.network.public_nic) == ("eth0.302", "eth0.5")
     empty = tomllib.loads(daemon(BootSettings(mode=""), "eth0", []))
     assert empty["chain"]["urls"] == []
+
+
+def test_a_tag_for_the_public_side_needs_a_node_with_one_card() -> None:
+    both = BootSettings(vlan_private=302, vlan_public=5)
+    assert public_link(both, "eth0.302", 1) == ("eth0.5", "")
+    assert public_link(replace(both, vlan_private=None), "eth0", 1) == ("eth0.5", "")
+    assert public_link(replace(both, vlan_public=302), "eth0.302", 1) == ("", "")
+    assert public_link(BootSettings(), "eth0", 2) == ("", "")
+    link, problem = public_link(both, "eth0.302", 2)
+    assert link == ""
+    assert "vlan:pub=5 is ignored" in problem
+
+
+def test_the_image_s_line_says_why_an_offered_one_does_not_run() -> None:
+    assert image_text({}, {}) == ""
+    assert image_text({"text": "slot A, good"}, {"text": ""}) == "slot A, good"
+    assert image_text({"text": "slot A, good"}, {"text": "9 is offered"}) == "slot A, good; 9 is offered"
 
 
 def test_what_the_daemon_says_of_its_registration() -> None:
@@ -152,8 +178,8 @@ def test_what_the_daemon_says_of_its_registration() -> None:
     failed = line(event="registration failed, tried again", why="farm 9 does not exist")
     trouble = daemon_facts(["rubbish", "[-] zosd: 3", failed], {})
     assert trouble == {"trouble": "registration: farm 9 does not exist"}
-    done = daemon_facts([failed, line(event="registered", node=3, twin=9)], trouble)
-    assert done == {"node": 3, "twin": 9}
+    done = daemon_facts([failed, line(event="registered", node=3, twin=9, farm_name="a\x1b[2J")], trouble)
+    assert done == {"node": 3, "twin": 9, "farm_name": "a[2J"}
     assert daemon_facts([], done) == done
 
 
@@ -189,3 +215,11 @@ def test_the_power_key_is_heard() -> None:
     assert power_pressed(event.pack(1, 2, 1, 116, 1) + event.pack(1, 2, 0, 0, 0))
     assert not power_pressed(event.pack(1, 2, 1, 116, 0))
     assert not power_pressed(event.pack(1, 2, 1, 30, 1) + b"x")
+
+
+def test_a_cache_that_cannot_be_written_is_said(tmp_path: Path) -> None:
+    assert why_not_writable(tmp_path) == ""
+    assert why_not_writable(tmp_path) == ""
+    (tmp_path / "gone").mkdir()
+    (tmp_path / "gone").rmdir()
+    assert "replace the disk" in why_not_writable(tmp_path / "gone")

@@ -27,6 +27,9 @@ def test_the_image_is_signed_complete_and_not_too_large(image: Path) -> None:
     listed = json.loads((image / "packages.json").read_text())
     assert listed["debian"]["redis-server"]
     assert listed["python"]["aiohttp"]
+    if "firmware-bnx2" in listed["debian"]:
+        assert [name for name in listed["firmware"] if name.startswith("bnx2/")]
+        assert "firmware-bnx2" in (image / "licences.txt").read_text()
     assert "redis" in (image / "licences.txt").read_text()
 
 

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+import json
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import pytest
 
 from images.testnode.arguments import Boot, TestNode, command, kernel_line, mac, machine_id
+from images.testnode.keep import load
 from images.testnode.machine import Machine, TestNodeError, make_disk, running
 
 NODE = TestNode(
@@ -70,3 +72,39 @@ def test_a_machine_that_cannot_start_says_why(tmp_path: Path) -> None:
 def test_a_pid_file_of_somebody_else_is_not_believed(tmp_path: Path) -> None:
     (tmp_path / "pid").write_text("1\n")
     assert running(tmp_path) is None
+
+
+def test_cards_on_a_switch_without_a_router_and_in_a_namespace() -> None:
+    words = command(replace(NODE, nics=("later",), namespace="lan"))
+    assert words[:4] == ["ip", "netns", "exec", "lan"]
+    assert "hubport,id=net0,hubid=0" in words
+    network = " ".join(command(replace(NODE, nics=("tap0", "tap1"), boot=Boot.NETWORK)))
+    assert network.count("bootindex=0") == 1
+    assert "-kernel" not in network
+
+
+def test_words_in_the_firmware_s_configuration_may_hold_commas() -> None:
+    words = command(replace(NODE, firmware="node.host=a,10.0.0.1"))
+    assert "name=opt/org.node/config,string=node.host=a,,10.0.0.1" in words
+
+
+def test_a_screen_is_the_last_console() -> None:
+    line = kernel_line(0, "", "a=b", screen=True)
+    assert line == "console=ttyS0 console=tty1 panic=60 nomodeset zos-debug-vm a=b"
+    assert "VGA" in command(replace(NODE, screen=True))
+    assert "VGA" not in command(NODE)
+
+
+def test_a_firmware_that_checks_signatures_has_system_management_mode() -> None:
+    words = " ".join(command(replace(NODE, boot=Boot.UEFI, trusted=Path("/c.pem"))))
+    assert "q35,smm=on" in words
+    assert "OVMF_CODE_4M.secboot.fd" in words
+    assert "property=secure,value=on" in words
+
+
+def test_a_description_is_read_back(tmp_path: Path) -> None:
+    full = replace(NODE, medium=Path("/m"), trusted=Path("/c"), firmware="a", screen=True, namespace="n")
+    for node in (NODE, full):
+        file = tmp_path / "machine.json"
+        file.write_text(json.dumps(asdict(node), default=str))
+        assert load(file) == node
