@@ -1,12 +1,18 @@
-"""Accepted deployments per second (durable, null provisioners) beside raw SQLite commits of the same durability.
+"""Accepted deployments per second (durable, null provisioners) beside two floors of the same durability, and where
+the time goes.
 
 python -m tests.bench.bench_accept [COUNT]
+
+The floors are appends of the same bodies to one file with an fsync each, and plain SQLite commits of one row each.  An
+accept may be faster than both: calls that come during an fsync share the next one.  The existing engine in Go is not
+measured beside it: it is no package of its own, and its store wants a whole node around it.
 """
 
 from __future__ import annotations
 
 import asyncio
 import logging
+import os
 import sqlite3
 import sys
 import tempfile
@@ -18,6 +24,7 @@ import structlog
 
 from gridtypes import Deployment
 from tests.zosd.parts import daemon, deployment, machine, network, zmount
+from zosd.measures import Measures
 
 COUNT = 1000
 CALLERS = 64
@@ -25,15 +32,36 @@ CALLERS = 64
 
 
 @dataclass(frozen=True)
+class Run:
+    """Of one daemon: deployments per second, and mean times of its phases in milliseconds."""
+
+    accepted: float
+    settled: float
+    phases: dict[str, float]
+
+
+@dataclass(frozen=True)
 class Rates:
     """Per second."""
 
+    fsync: float
     raw: float
-    alone: float
+    alone: Run
     """64 callers, nothing is installed meanwhile."""
-    one_caller: float
-    many_callers: float
-    settled: float
+    one_caller: Run
+    many_callers: Run
+
+
+def fsyncs(folder: Path, bodies: list[bytes]) -> float:
+    """Appends per second to one file, each on disk before the next."""
+    descriptor = os.open(folder / "raw.log", os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+    start = time.perf_counter()
+    for body in bodies:
+        os.write(descriptor, body)
+        os.fsync(descriptor)
+    rate = len(bodies) / (time.perf_counter() - start)
+    os.close(descriptor)
+    return rate
 
 
 def raw_commits(folder: Path, bodies: list[bytes]) -> float:
@@ -50,11 +78,9 @@ def raw_commits(folder: Path, bodies: list[bytes]) -> float:
     return rate
 
 
-async def accepted(
-    folder: Path, wanted: list[Deployment], callers: int, installing: bool = True
-) -> tuple[float, float]:
-    """(accepted per second, brought to `ok` per second)."""
-    async with daemon(folder) as node:
+async def accepted(folder: Path, wanted: list[Deployment], callers: int, installing: bool = True) -> Run:
+    measures = Measures()
+    async with daemon(folder, measures=measures) as node:
         if not installing:
             node.acceptor._accepted = lambda key: None
         node.node.total = type(node.node.total)(cru=1024, mru=1 << 50, sru=1 << 50, hru=1 << 50)
@@ -62,18 +88,40 @@ async def accepted(
         for one in wanted:
             node.chain.sign_up(one)
         slots = asyncio.Semaphore(callers)
+        answered: list[float] = []
 
         async def deploy(one: Deployment) -> None:
             async with slots:
+                began = time.perf_counter()
                 await node.deploy(one)
+                answered.append(time.perf_counter() - began)
 
         start = time.perf_counter()
         await asyncio.gather(*(deploy(one) for one in wanted))
-        accepted = time.perf_counter() - start
+        seconds = time.perf_counter() - start
         if installing:
             await node.settled(600)
         settled = time.perf_counter() - start
-    return len(wanted) / accepted, len(wanted) / settled
+    phases = {"call answered": sum(answered) / len(answered) * 1000, **means(measures)}
+    return Run(len(wanted) / seconds, len(wanted) / settled, phases)
+
+
+def means(measures: Measures) -> dict[str, float]:
+    """Mean milliseconds of commits by name and of acts by type and verb."""
+    found: dict[str, tuple[float, float]] = {}
+    for metric in measures.registry.collect():
+        for sample in metric.samples:
+            name = " ".join(sample.labels[key] for key in ("name", "type", "verb") if key in sample.labels)
+            place = {"zosd_journal_commit_seconds": "commit", "zosd_act_seconds": "act"}.get(metric.name)
+            if place is None or not name:
+                continue
+            total, count = found.get(f"{place} {name}", (0.0, 0.0))
+            if sample.name.endswith("_sum"):
+                total += sample.value
+            elif sample.name.endswith("_count"):
+                count += sample.value
+            found[f"{place} {name}"] = (total, count)
+    return {name: total / count * 1000 for name, (total, count) in sorted(found.items()) if count}
 
 
 def made(count: int) -> list[Deployment]:
@@ -91,13 +139,14 @@ def made(count: int) -> list[Deployment]:
 async def measure(count: int = COUNT) -> Rates:
     quiet()
     wanted = made(count)
+    bodies = [one.to_json() for one in wanted]
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        raw = raw_commits(folder, [one.to_json() for one in wanted])
-        alone, _ = await accepted(folder / "alone", wanted, CALLERS, installing=False)
-        one, _ = await accepted(folder / "one", wanted[: count // 4], 1)
-        many, settled = await accepted(folder / "many", wanted, CALLERS)
-    return Rates(raw, alone, one, many, settled)
+        fsync, raw = fsyncs(folder, bodies), raw_commits(folder, bodies)
+        alone = await accepted(folder / "alone", wanted, CALLERS, installing=False)
+        one = await accepted(folder / "one", wanted[: count // 4], 1)
+        many = await accepted(folder / "many", wanted, CALLERS)
+    return Rates(fsync, raw, alone, one, many)
 
 
 def quiet() -> None:
@@ -109,14 +158,20 @@ def main() -> None:
     rates = asyncio.run(measure(count))
     print(f"{count} deployments of 3 workloads")
     rows = (
+        ("appends with fsync", rates.fsync),
         ("raw SQLite commits", rates.raw),
-        (f"accepted, {CALLERS} callers, nothing installed", rates.alone),
-        ("accepted, 1 caller, while installing", rates.one_caller),
-        (f"accepted, {CALLERS} callers, while installing", rates.many_callers),
-        ("accepted and brought to ok", rates.settled),
+        (f"accepted, {CALLERS} callers, nothing installed", rates.alone.accepted),
+        ("accepted, 1 caller, while installing", rates.one_caller.accepted),
+        (f"accepted, {CALLERS} callers, while installing", rates.many_callers.accepted),
+        ("accepted and brought to ok", rates.many_callers.settled),
     )
     for name, rate in rows:
-        print(f"  {name:44} {rate:8.0f} /s  {rate / rates.raw:6.3f} of raw")
+        print(
+            f"  {name:44} {rate:8.0f} /s  {rate / rates.fsync:6.3f} of fsync  {rate / rates.raw:6.3f} of SQLite"
+        )
+    print("mean time of each phase, 1 caller")
+    for name, milliseconds in rates.one_caller.phases.items():
+        print(f"  {name:44} {milliseconds:8.2f} ms")
 
 
 if __name__ == "__main__":

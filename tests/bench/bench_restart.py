@@ -1,6 +1,6 @@
-"""Restart of the daemon with 334 deployments (1,002 workloads): until all is adopted, and nothing is left to do.
+"""Restart of the daemon with about 1,000 and 10,000 workloads: until all is adopted, and nothing is left to do.
 
-python -m tests.bench.bench_restart [COUNT]
+python -m tests.bench.bench_restart [DEPLOYMENTS ...]
 """
 
 from __future__ import annotations
@@ -15,7 +15,8 @@ from pathlib import Path
 from tests.bench.bench_accept import made, quiet
 from tests.zosd.parts import FakeChain, daemon
 
-COUNT = 334
+COUNTS = (334, 3334)
+"""Deployments of three workloads."""
 
 
 @dataclass(frozen=True)
@@ -51,7 +52,7 @@ async def restart(folder: Path, chain: FakeChain) -> tuple[float, float, float]:
         return loaded, adopted, time.perf_counter() - start
 
 
-async def measure(count: int = COUNT) -> Times:
+async def measure(count: int) -> Times:
     quiet()
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
@@ -64,13 +65,13 @@ async def measure(count: int = COUNT) -> Times:
 
 
 def main() -> None:
-    count = int(sys.argv[1]) if len(sys.argv) > 1 else COUNT
-    times = asyncio.run(measure(count))
-    print(f"restart with {count} deployments of 3 workloads")
-    print(f"  journal loaded             {times.load * 1000:8.0f} ms")
-    print(f"  everything adopted         {times.adopted * 1000:8.0f} ms")
-    print(f"  nothing left to do         {times.settled * 1000:8.0f} ms")
-    print(f"  after a reboot, all again  {times.after_reboot * 1000:8.0f} ms")
+    for count in [int(word) for word in sys.argv[1:]] or COUNTS:
+        times = asyncio.run(measure(count))
+        print(f"restart with {count} deployments, {3 * count} workloads", flush=True)
+        print(f"  journal loaded             {times.load * 1000:8.0f} ms")
+        print(f"  everything adopted         {times.adopted * 1000:8.0f} ms")
+        print(f"  nothing left to do         {times.settled * 1000:8.0f} ms")
+        print(f"  after a reboot, all again  {times.after_reboot * 1000:8.0f} ms", flush=True)
 
 
 if __name__ == "__main__":

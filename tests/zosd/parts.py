@@ -45,6 +45,7 @@ from zosd.engine.backoff import Backoff
 from zosd.engine.engine import Engine, EngineSettings
 from zosd.journal.journal import Journal
 from zosd.journal.records import Key
+from zosd.measures import Measures
 from zosd.points import Hook, nothing, observed
 
 NODE = NodeId(7)
@@ -338,10 +339,11 @@ async def daemon(
     look_again: float = 0.3,
     start: bool = True,
     hook: Hook = nothing,
+    measures: Measures | None = None,
 ) -> AsyncIterator[Daemon]:
     """A daemon over `folder`; the same folder again is a restart."""
     clock = SystemClock()
-    journal = Journal(folder / "journal.db", hook)
+    journal = Journal(folder / "journal.db", hook, measures)
     await journal.open()
     chain = chain or FakeChain()
     chain.keys.setdefault(TWIN, Signer().public_key)
@@ -362,7 +364,7 @@ async def daemon(
         reserved,
         journal,  # type: ignore[arg-type]
     )
-    engine = Engine(journal, watched, ctx, clock, settings)  # type: ignore[arg-type]
+    engine = Engine(journal, watched, ctx, clock, settings, measures=measures)  # type: ignore[arg-type]
     node = FakeNode(scripts)
     books = Books(journal.ledger)
     orders = Orders(journal, clock, engine.wake)

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
 
 from gridtypes import ContractId, Deployment
-from tests.zosd.parts import machine, network, zmount
+from tests.zosd.parts import machine, network, public_ip, zmount
 from tests.zosd.test_with_chain import ChainProcess, Grid, open_grid, redis_socket
 from tfchain import Identity
-from tfchain.models import ContractState
+from tfchain.models import Bill, ContractState
 
 __all__ = ["redis_socket"]
 pytestmark = pytest.mark.timeout(240)
@@ -20,6 +21,9 @@ pytestmark = pytest.mark.timeout(240)
 HOUR_MS = 3_600_000
 TFT = 10**7
 LIMIT_S = 60.0
+TRAFFIC = 10**15
+"""Bytes; the chain charges by the window of the report, and it is short here."""
+DISCOUNTS = {"None": 0.0, "Default": 0.2, "Bronze": 0.3, "Silver": 0.4, "Gold": 0.6}
 
 
 def one(name: str = "vm1") -> Deployment:
@@ -87,6 +91,91 @@ async def test_grace_pauses_money_resumes_and_the_end_removes(
 
         await grid.until(gone, LIMIT_S)
         assert not list((grid.folder / "run" / "null").rglob(f"*-{contract}-*"))
+
+
+async def test_public_traffic_is_billed_with_its_contract_and_once(
+    tmp_path: Path, redis_socket: str, unused_tcp_port: int
+) -> None:
+    """Two contracts for the same; the address of one of them is used."""
+    counters = tmp_path / "counters.json"
+    counters.write_text("{}")
+    async with open_grid(
+        tmp_path,
+        redis_socket,
+        unused_tcp_port,
+        "--dev",
+        "--no-billing",
+        reports="traffic_period = 2",
+        program=("tests.zosd.counted", str(counters)),
+    ) as grid:
+        contracts = []
+        for number in range(2):
+            wanted = await grid.contract(
+                Deployment(metadata=str(number), workloads=(public_ip("ip"),)), ips=1
+            )
+            await grid.deploy(wanted)
+            contracts.append(wanted.contract_id)
+        used, idle = contracts
+        for contract in contracts:
+            await grid.until(lambda one=contract: grid.good(one), LIMIT_S)
+
+        shown = {f"{grid.twin}-{contract}-ip": 0 for contract in contracts}
+        await looked(grid, counters, shown)
+        await looked(grid, counters, {**shown, f"{grid.twin}-{used}-ip": TRAFFIC})
+
+        async def reported() -> bool:
+            return await grid.chain.unbilled_network_use(used) > 0
+
+        await grid.until(reported, LIMIT_S)
+        assert await grid.chain.unbilled_network_use(idle) == 0
+        # Told once: it does not become more while the node looks and reports on.
+        for _ in range(2):
+            await looked(grid, counters)
+        traffic_usd = await grid.chain.unbilled_network_use(used)
+
+        first = await bills(grid, contracts)
+        more = before_discount(first[used]) - before_discount(first[idle])
+        # They are billed a few seconds apart.
+        assert more == pytest.approx(traffic_usd * 1000 / await grid.chain.tft_price(), rel=1e-3)
+        # The next bill is without it.
+        second = await bills(grid, contracts)
+        assert before_discount(second[used]) == pytest.approx(before_discount(second[idle]), rel=0.1)
+
+
+def before_discount(bill: Bill) -> float:
+    """Units of 10^-7 TFT; the discount follows from how long the balance would pay such bills."""
+    return bill.amount / (1 - DISCOUNTS[bill.discount])
+
+
+async def looked(grid: Grid, counters: Path, shown: dict[str, int] | None = None) -> None:
+    """Set what the counters show, until the node has looked at it."""
+    if shown is not None:
+        fresh = counters.with_suffix(".new")
+        fresh.write_text(json.dumps(shown))
+        fresh.rename(counters)
+    looks = counters.with_name(f"{counters.name}.looks")
+
+    def count() -> int:
+        return len(looks.read_text()) if looks.exists() else 0
+
+    before = count()
+
+    async def again() -> bool:
+        return count() >= before + 2  # the first may have been under way
+
+    await grid.until(again, LIMIT_S)
+
+
+async def bills(grid: Grid, contracts: Sequence[ContractId]) -> dict[ContractId, Bill]:
+    """What each was billed for one hour more."""
+    await asyncio.to_thread(grid.chain_process.rpc, "dev_newBlock", {"count": 1, "step": HOUR_MS})
+    found = {}
+    for contract in contracts:
+        await asyncio.to_thread(grid.chain_process.rpc, "dev_bill", contract)
+        billed = await grid.chain.last_bill(contract)
+        assert billed is not None
+        found[contract] = billed
+    return found
 
 
 async def test_a_node_that_is_rented_serves_its_renter(

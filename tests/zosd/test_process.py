@@ -10,7 +10,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -89,9 +89,11 @@ def configuration(folder: Path, redis: str, extra: str = "") -> Path:
     return file
 
 
-def spawn(file: Path) -> subprocess.Popen[bytes]:
+def spawn(file: Path, program: Sequence[str] = ()) -> subprocess.Popen[bytes]:
+    """The daemon with this configuration, or another Python program that takes it as its first argument."""
+    words = (*program[:1], str(file), *program[1:]) if program else ("zosd.cli", "run", "--config", str(file))
     log = (file.parent / "log").open("ab")
-    return subprocess.Popen([sys.executable, "-m", "zosd.cli", "run", "--config", str(file)], stderr=log)
+    return subprocess.Popen([sys.executable, "-m", *words], stderr=log)
 
 
 def ended(file: Path) -> tuple[int, str]:

@@ -136,8 +136,13 @@ async def open_grid(
     port: int,
     *flags: str,
     urls: Callable[[ChainProcess], Sequence[str]] = lambda chain: [chain.url],
+    reports: str = "",
+    program: Sequence[str] = (),
 ) -> AsyncIterator[Grid]:
-    """A chain with these flags, and a node that knows it by `urls`."""
+    """A chain with these flags, and a node that knows it by `urls`.
+
+    `reports`: more lines of its section of the configuration; `program`: as of `spawn`.
+    """
     chain_process = ChainProcess(tmp_path, port, *flags)
     chain_process.start()
     link = RedisLink(RedisAddress.parse(redis_socket))
@@ -175,12 +180,13 @@ async def open_grid(
                 retry = 1
                 compare_period = 5
                 look_again = 3
+                {reports}
                 [capacity]
                 cru = 8
                 mru = {32 << 30}
                 """
             )
-            process = spawn(file)
+            process = spawn(file, program)
             node_twin = None
             async with asyncio.timeout(30):
                 while node_twin is None or (id := await chain.node_by_twin(node_twin)) is None:

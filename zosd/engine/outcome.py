@@ -96,17 +96,22 @@ def _promoted(record: WorkloadRecord, tried: Workload) -> WorkloadRecord:
     return record
 
 
-def _installed(
-    key: Key, record: WorkloadRecord, tried: Workload, data: BaseModel | None, note: str, now: float
-) -> Effect:
+def _worked(record: WorkloadRecord, data: BaseModel | None, note: str, now: float) -> Result:
+    """What an act that went well says; the workloads of a paused deployment stay paused."""
     # Types that do not pause by themselves are made again in a paused deployment and keep its state.
     paused = record.result.state is ResultState.PAUSED
-    result = Result(
+    return Result(
         created=int(now),
         state=ResultState.PAUSED if paused else ResultState.OK,
         message="paused" if paused else note,
         data=result_json(data),
     )
+
+
+def _installed(
+    key: Key, record: WorkloadRecord, tried: Workload, data: BaseModel | None, note: str, now: float
+) -> Effect:
+    result = _worked(record, data, note, now)
     new = replace(_promoted(record, tried), half_changed=False)
     return Effect(_recorded(key, record, new, result), Sight.LIVE)
 
@@ -121,13 +126,7 @@ def _adopted(key: Key, record: WorkloadRecord, data: BaseModel | None, now: floa
 def _updated(
     key: Key, record: WorkloadRecord, tried: Workload, data: BaseModel | None, note: str, now: float
 ) -> Effect:
-    paused = record.result.state is ResultState.PAUSED
-    result = Result(
-        created=int(now),
-        state=ResultState.PAUSED if paused else ResultState.OK,
-        message="paused" if paused else note,
-        data=result_json(data),
-    )
+    result = _worked(record, data, note, now)
     newer = None if record.newer == tried else record.newer
     new = replace(record, definition=tried, newer=newer, half_changed=False, attempts=0, result=result)
     # Shown with the new version even where nothing had to be done (decision 56).
