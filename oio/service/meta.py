@@ -12,13 +12,13 @@ from typing import Any
 
 import apsw
 
+from oio.naming import BaseName
 from oio.service import status, wire
 from oio.service.base_verbs import BaseVerbs
 from oio.service.directory_verbs import DirectoryVerbs
 from oio.service.election import State
 from oio.service.leadership import Leadership
 from oio.service.lease import LeaseStore
-from oio.service.naming import BaseName
 from oio.service.node import Node
 from oio.service.replicated import ReplicatedBase
 from oio.service.repository import Repository

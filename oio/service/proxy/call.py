@@ -8,8 +8,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 
+from oio.naming import MAX_NAME, cid_of, is_cid
 from oio.service import status
-from oio.service.naming import MAX_NAME, cid_of, is_cid
 from oio.service.status import ServiceError
 
 MAX_BODY: Final = 1 << 20
