@@ -5,15 +5,16 @@ from __future__ import annotations
 import functools
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
+from typing import Any, Final
 
-from oio.common.exceptions import OioException, ServiceBusy, from_multi_responses
+from oio.common.exceptions import NotFound, OioException, ServiceBusy, from_multi_responses
 from oio.common.logger import get_logger
 from oio.conscience.client import ConscienceClient
 from oio.directory.admin import AdminClient
 from oio.directory.prefixes import cid_and_seq
 from oio.rdir.client import RdirClient
 
+BASE_NOT_FOUND: Final = 431
 Service = dict[str, Any]
 """A service as the conscience lists it, with `location`, `upper_limit` and `bases`, the set of names it holds."""
 
@@ -141,6 +142,11 @@ class MetaMapping(ABC):
         except ServiceBusy as error:
             self.logger.warning("Peers of base %s could not be set: %s", base, error)
             return False
+        except NotFound:
+            if self._is_founded(base, **kwargs):
+                raise
+            self.logger.info("Base %s has not been founded: there is nothing to copy", base)
+            return True
         # A peer that stays is the better source: the other one may be about to be thrown away.
         sources = sorted(old, key=lambda peer: (peer not in new, peer))
         for target in joining:
@@ -182,9 +188,17 @@ class MetaMapping(ABC):
             status = self.admin.election_status(**where, **kwargs)
             from_multi_responses(status["peers"], excepted_status=(200, 303))
         except OioException as error:
+            if not self._is_founded(base, **kwargs):
+                return True
             self.logger.warning("Election of base %s could not be reset: %s", base, error)
             return False
         return True
+
+    def _is_founded(self, base: str, **kwargs: Any) -> bool:
+        """Whether the base exists, or may exist: not every old peer could be asked."""
+        old = list(self._get_old_peers_by_base(base))
+        found = self.admin.has_base(service_id=old, **self._base(base), **kwargs)
+        return any(answer["status"]["status"] != BASE_NOT_FOUND for answer in found.values())
 
     def _base(self, base: str) -> dict[str, str]:
         cid, _ = self.get_cid_and_seq(base)

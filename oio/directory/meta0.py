@@ -191,6 +191,11 @@ class Meta0PrefixMapping(MetaMapping):
             self.assign_services(base, found)
             self.raw_services_by_base[base] = found
 
+    def adopt(self, base: str, old: Iterable[str], new: Iterable[str]) -> None:
+        """Take over that a base goes from the services `old` to `new`, as planned before."""
+        self.raw_services_by_base[base] = [self._service(key) for key in old]
+        self.assign_services(base, [self._service(key) for key in new])
+
     def load_meta0(
         self, json_mapping: str | Mapping[str, Sequence[str]] | None = None, **kwargs: Any
     ) -> None:
