@@ -9,8 +9,8 @@ from typing import Any, Final, TypeVar
 
 import apsw
 
+from oio.naming import BaseName
 from oio.service import changeset, versions
-from oio.service.naming import BaseName
 from oio.service.replica import Entry, Facts, configs_in_force
 from oio.service.schemas import ADMIN, LOG, schema_of
 from oio.service.transaction import writing

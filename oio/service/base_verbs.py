@@ -5,10 +5,10 @@ from __future__ import annotations
 import contextlib
 from typing import Any
 
+from oio.naming import is_service_id
 from oio.service import status, versions, wire
 from oio.service.base import Base
 from oio.service.copy import CANTOPEN
-from oio.service.naming import is_service_id
 from oio.service.repository import Presence
 from oio.service.rpc import Arguments
 from oio.service.serving import FOUNDED_AT_ONCE, Serving

@@ -11,10 +11,10 @@ from typing import Any, Final, TypeVar
 
 import apsw
 
+from oio.naming import BaseName
 from oio.service import quorum, replica, status, wire
 from oio.service.base import Base
 from oio.service.changeset import ChangeConflict
-from oio.service.naming import BaseName
 from oio.service.node import Node
 from oio.service.replica import Facts, Fenced, Gap, Prepare
 from oio.service.repository import Presence, Repository

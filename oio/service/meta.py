@@ -12,13 +12,14 @@ from typing import Any
 
 import apsw
 
+from oio.common.volume import claim_volume
+from oio.naming import BaseName
 from oio.service import status, wire
 from oio.service.base_verbs import BaseVerbs
 from oio.service.directory_verbs import DirectoryVerbs
 from oio.service.election import State
 from oio.service.leadership import Leadership
 from oio.service.lease import LeaseStore
-from oio.service.naming import BaseName
 from oio.service.node import Node
 from oio.service.replicated import ReplicatedBase
 from oio.service.repository import Repository
@@ -60,10 +61,18 @@ class MetaService(BaseVerbs, DirectoryVerbs):
         self._secret = secret
 
     async def start(self, host: str, port: int) -> str:
-        """Listen and take part; the address. OSError when the port is taken or the volume cannot be made."""
+        """Listen and take part; the address.
+
+        OSError when the port is taken or the volume cannot be made, ValueError when the volume is another service's.
+        """
         self.volume.mkdir(parents=True, exist_ok=True)
         await self._server.start(host, port)
         address = self._server.address
+        try:
+            claim_volume(self.volume, self.namespace, address, self.type)
+        except ValueError:
+            await self._server.stop()
+            raise
         leadership = Leadership(self._leases, f"{address}#{uuid.uuid4().hex}", self._ttl)
         self._node = Node(
             address,

@@ -14,13 +14,13 @@ from typing import Any, Final, TypeVar
 
 import apsw
 
+from oio.naming import BaseName, peer_set_key
 from oio.service import quorum, replica, status, succession
 from oio.service.base import Base
 from oio.service.copy import Copy
 from oio.service.election import Election, Event, State
 from oio.service.lease import Lease, LeaseError
 from oio.service.mastership import Mastership
-from oio.service.naming import BaseName, peer_set_key
 from oio.service.node import Node
 from oio.service.quorum import Verdict
 from oio.service.replica import Entry, Facts, Fenced, Gap, Prepare

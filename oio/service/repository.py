@@ -16,8 +16,8 @@ from enum import Enum
 from pathlib import Path
 from typing import Final
 
+from oio.naming import BaseName
 from oio.service.base import Base, CorruptBase, remove_files, sync_directory
-from oio.service.naming import BaseName
 
 MAX_OPEN: Final = 512
 """Bases kept open; the one unused for longest is closed first."""

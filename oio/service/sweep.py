@@ -7,9 +7,9 @@ import logging
 from collections.abc import Callable
 from typing import Any, Final
 
+from oio.naming import BaseName
 from oio.service import quorum, status
 from oio.service.election import State
-from oio.service.naming import BaseName
 from oio.service.node import Node
 from oio.service.replicated import ReplicatedBase
 from oio.service.repository import Presence

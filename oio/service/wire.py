@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from oio.naming import BaseName
 from oio.service import status
-from oio.service.naming import BaseName
 from oio.service.replica import Entry, Facts, Prepare, Promise
 from oio.service.rpc import Arguments
 from oio.service.status import ServiceError

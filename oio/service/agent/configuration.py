@@ -8,7 +8,7 @@ from typing import Any, Final, Literal, TypeVar
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from oio.service.naming import is_address
+from oio.naming import is_address
 
 MAX_FILE: Final = 1 << 20
 """Largest file in bytes."""

@@ -12,10 +12,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final
 
+from oio.naming import is_address
 from oio.service import status
 from oio.service.conscience.registry import MAX_TAGS, Kind, Registry
 from oio.service.conscience.scoring import Expression
-from oio.service.naming import is_address
 from oio.service.rpc import Arguments, RpcServer
 from oio.service.status import ServiceError
 

@@ -6,8 +6,8 @@ import hashlib
 from collections.abc import Callable
 from typing import Any
 
+from oio.naming import BaseName, is_address, is_prefix, is_service_id
 from oio.service import status
-from oio.service.naming import BaseName, is_address, is_prefix, is_service_id
 from oio.service.proxy.call import NOTHING, Answer, Call, texts
 from oio.service.proxy.context import Proxy, Route, Routes
 from oio.service.status import ServiceError

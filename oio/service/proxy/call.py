@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 import json
+import re
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 
+from oio.naming import CID_LENGTH, MAX_NAME, cid_of, is_cid
 from oio.service import status
-from oio.service.naming import MAX_NAME, cid_of, is_cid
 from oio.service.status import ServiceError
 
 MAX_BODY: Final = 1 << 20
 """Largest body in bytes; `meta0_force` may have 32 times as much."""
 MAX_DEPTH: Final = 32
 DEFAULT_DEADLINE: Final = 60.0
+_SEQUENCE: Final = re.compile(r"\.-?[0-9]{1,18}")
 
 
 @dataclass(frozen=True)
@@ -77,6 +79,9 @@ class Call:
         """The reference in the query; ServiceError 400 when it is incomplete or malformed."""
         account, name = self.query.get("acct", ""), self.query.get("ref", "")
         cid = self.query.get("cid", "")
+        if len(cid) > CID_LENGTH and _SEQUENCE.fullmatch(cid[CID_LENGTH:]):
+            # The indexer of OpenIO SDS asks with the name of a base.
+            cid = cid[:CID_LENGTH]
         if cid:
             if not is_cid(cid):
                 raise ServiceError(status.BAD_REQUEST, "Invalid oio url")

@@ -8,10 +8,10 @@ import time
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final
 
+from oio.naming import is_address
 from oio.service import status
 from oio.service.conscience import pools
 from oio.service.conscience.pools import Choice, Item, Pool, Unsatisfiable
-from oio.service.naming import is_address
 from oio.service.rpc import RpcClient
 from oio.service.status import ServiceError
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Any, Final
 
+from oio.naming import is_address, is_service_id
 from oio.service import status
 from oio.service.conscience import pools
 from oio.service.conscience.pools import Item, Pool, Target
-from oio.service.naming import is_address, is_service_id
 from oio.service.proxy.call import NOTHING, Answer, Call, check_name
 from oio.service.proxy.catalogue import names
 from oio.service.proxy.context import Proxy, Route, Routes

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Any
 from urllib.parse import quote
 
+from oio.naming import meta2_base
 from oio.service import status
-from oio.service.naming import meta2_base
 from oio.service.proxy import reference
 from oio.service.proxy.call import NOTHING, Answer, Call, texts
 from oio.service.proxy.context import Proxy, Routes

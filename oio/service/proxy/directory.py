@@ -7,8 +7,8 @@ import time
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
+from oio.naming import BaseName, meta1_base, meta2_base
 from oio.service import status
-from oio.service.naming import BaseName, meta1_base, meta2_base
 from oio.service.proxy.catalogue import Catalogue
 from oio.service.rpc import RpcClient
 from oio.service.status import NETWORK_STATUSES, ServiceError

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any, Final
 
+from oio.naming import is_service_id
 from oio.service import status
-from oio.service.naming import is_service_id
 from oio.service.proxy.call import NOTHING, Answer, Call
 from oio.service.proxy.context import Proxy, Route, Routes
 from oio.service.proxy.directory import MAX_MASTERS

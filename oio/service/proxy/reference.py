@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from oio.naming import is_service_id
 from oio.service import status
-from oio.service.naming import is_service_id
 from oio.service.proxy.call import NOTHING, Answer, Call, check_name, texts
 from oio.service.proxy.context import Proxy, Routes
 from oio.service.status import ServiceError

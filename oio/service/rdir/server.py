@@ -11,8 +11,8 @@ from typing import Any, Final, TypeVar
 
 from aiohttp import web
 
+from oio.naming import MAX_NAME, is_cid, is_service_id
 from oio.service import status
-from oio.service.naming import MAX_NAME, is_cid, is_service_id
 from oio.service.rdir.records import MAX_LIMIT, Record, Records, UnknownVolume
 from oio.service.rpc import Arguments, RpcServer
 from oio.service.status import ServiceError

@@ -7,9 +7,9 @@ from pathlib import Path
 import apsw
 import pytest
 
+from oio.naming import BaseName
 from oio.service import replica, versions
 from oio.service.base import Base, CorruptBase, remove_files
-from oio.service.naming import BaseName
 from oio.service.replica import Entry, Prepare
 
 NAME = BaseName("meta1", "8700")

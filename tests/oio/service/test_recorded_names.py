@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from oio.service.naming import BaseName, cid_of, meta1_base, meta2_base
+from oio.naming import BaseName, cid_of, meta1_base, meta2_base
 from oio.service.status import POLICY_UNSATISFIABLE, http_status
 from tests.shared import report_count, vectors
 

@@ -7,8 +7,8 @@ import json
 from collections.abc import Callable
 from pathlib import Path
 
+from oio.naming import cid_of
 from oio.service.meta import MetaService
-from oio.service.naming import cid_of
 from tests.oio.service.directory_in_process import HOST, Running, directory, leases_of
 
 CONTAINERS = 10

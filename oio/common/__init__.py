@@ -1,0 +1,1 @@
+"""What all clients and tools share: errors, configuration, HTTP, daemons, tools."""

@@ -1,0 +1,1 @@
+"""Which services exist, and the choice of some of them."""

@@ -1,0 +1,1 @@
+"""Containers, as far as the metadata directory needs them."""

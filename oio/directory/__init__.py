@@ -1,0 +1,1 @@
+"""The metadata directory as programs see it: who holds which base, and how to change that."""

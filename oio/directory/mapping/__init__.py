@@ -1,0 +1,1 @@
+"""Which service holds which base: plans over plain values. Nothing here asks a service or changes one."""

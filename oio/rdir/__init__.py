@@ -1,0 +1,1 @@
+"""The reverse index: which containers a volume holds."""

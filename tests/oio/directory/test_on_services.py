@@ -1,0 +1,200 @@
+"""The package against real services as processes: references, a node that is emptied, a volume that is lost."""
+
+from __future__ import annotations
+
+import shutil
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from oio.common.exceptions import Forbidden, NotFound, PreconditionFailed, VolumeException
+from oio.directory.indexer import Meta2Indexer
+from oio.directory.meta2 import Meta2Database
+from oio.directory.meta2_rebuilder import Meta2Rebuilder
+from oio.directory.relocation import Journal, Relocation, planned
+from tests.oio.directory.on_services import ACCOUNT, Package, package
+from tests.oio.directory.services_in_memory import by_base
+from tests.oio.service.cluster import eventually
+
+
+@pytest.fixture(scope="module")
+def live(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Package]:
+    with package(tmp_path_factory.mktemp("package")) as found:
+        yield found
+
+
+def test_a_reference_lives_and_dies(live: Package) -> None:
+    directory = live.directory
+    assert directory.create(ACCOUNT, "r1", properties={"a": "1"})
+    assert not directory.create(ACCOUNT, "r1")
+    assert directory.has(ACCOUNT, "r1")
+    assert not directory.has(ACCOUNT, "r2")
+    directory.link(ACCOUNT, "r1", "meta2")
+    shown = directory.list(ACCOUNT, "r1")
+    assert [service["type"] for service in shown["srv"]] == ["meta2"] * 3
+    assert directory.list(cid=shown["cid"])["name"] == "r1"
+    directory.set_properties(ACCOUNT, "r1", {"b": "2"}, clear=True)
+    assert directory.get_properties(ACCOUNT, "r1")["properties"] == {"b": "2"}
+    with pytest.raises(Forbidden):
+        directory.delete(ACCOUNT, "r1")
+    directory.unlink(ACCOUNT, "r1", "meta2")
+    directory.del_properties(ACCOUNT, "r1")
+    directory.delete(ACCOUNT, "r1")
+    with pytest.raises(NotFound):
+        directory.list(ACCOUNT, "r1")
+
+
+def test_many_threads_share_one_client(live: Package) -> None:
+    failed: list[Exception] = []
+
+    def work(number: int) -> None:
+        try:
+            for step in range(5):
+                name = f"t{number}-{step}"
+                assert live.directory.create(ACCOUNT, name)
+                assert live.directory.has(ACCOUNT, name)
+        except Exception as error:
+            failed.append(error)
+
+    threads = [threading.Thread(target=work, args=(number,)) for number in range(16)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert failed == []
+
+
+def test_a_volume_without_an_index_is_named(live: Package) -> None:
+    with pytest.raises(VolumeException, match="No rdir assigned to volume 127"):
+        live.rdir.meta2_index_fetch("127.0.0.1:1")
+
+
+def test_an_indexer_finds_new_containers_by_itself(live: Package) -> None:
+    live.index()
+    volumes = ",".join(str(live.volume(f"meta2-{number}")) for number in range(1, 5))
+    indexer = Meta2Indexer({**live.conf, "volume_list": volumes, "interval": 1})
+    thread = threading.Thread(target=indexer.run)
+    thread.start()
+    try:
+        live.write("indexed", "x")
+        peers = [one["host"] for one in live.directory.list(ACCOUNT, "indexed")["srv"]]
+
+        def is_known() -> bool:
+            urls = [{one["container_url"] for one in live.rdir.meta2_index_fetch_all(peer)} for peer in peers]
+            return all(f"OPENIO/{ACCOUNT}/indexed" in one for one in urls)
+
+        eventually(is_known)
+    finally:
+        indexer.stop()
+        thread.join(60)
+    assert not thread.is_alive()
+
+
+def test_a_meta2_node_is_emptied_and_loses_nothing(live: Package) -> None:
+    for number in range(6):
+        live.write(f"emptied-{number}", str(number))
+    live.index()
+    source = live.address("meta2-1")
+    database = Meta2Database(live.conf)
+    for record in list(live.rdir.meta2_index_fetch_all(source)):
+        for result in database.move(record["container_id"], source):
+            assert result["err"] is None
+            assert result["dst"] != source
+    assert list(live.rdir.meta2_index_fetch_all(source)) == []
+    assert live.files("meta2-1", "meta2") == []
+    for name in live.written:
+        peers = [one["host"] for one in live.directory.list(ACCOUNT, name)["srv"] if one["type"] == "meta2"]
+        assert len(set(peers)) == 3
+        assert source not in peers
+    live.check()
+
+
+def test_a_base_is_moved_back_and_its_errors_are_results(live: Package) -> None:
+    live.write("back", "and forth")
+    found = live.directory.list(ACCOUNT, "back")
+    peers = [one["host"] for one in found["srv"]]
+    (other,) = {live.address(f"meta2-{number}") for number in range(1, 5)} - set(peers)
+    database = Meta2Database(live.conf)
+    (moved,) = database.move(found["cid"], peers[0], other)
+    assert (moved["dst"], moved["err"]) == (other, None)
+    (again,) = database.move(found["cid"], peers[0], other)
+    assert "Source service isn't used" in str(again["err"])
+    (back,) = database.move(found["cid"], other, peers[0])
+    assert back["err"] is None
+    (unknown,) = database.move("0" * 64, peers[0])
+    assert isinstance(unknown["err"], NotFound)
+    live.check()
+
+
+def test_a_lost_volume_is_rebuilt(live: Package) -> None:
+    for number in range(4):
+        live.write(f"lost-{number}", str(number))
+    live.settled(list(live.written))
+    live.index()
+    name = "meta2-2"
+    before = live.files(name, "meta2")
+    assert before
+    live.cluster.kill(name)
+    shutil.rmtree(live.volume(name))
+    live.cluster.start(name)
+    assert live.files(name, "meta2") != before
+    conf = {**live.conf, "items_per_second": 0, "concurrency": 4}
+    rebuilder = Meta2Rebuilder(conf, service_id=live.address(name))
+    rebuilder.prepare_local_dispatcher()
+    results = list(rebuilder.run())
+    assert [error for _, _, error in results if error] == []
+    assert rebuilder.is_success()
+    assert live.files(name, "meta2") == before
+    live.check()
+
+
+def test_a_meta1_node_is_emptied_several_bases_at_once(live: Package, tmp_path: Path) -> None:
+    references = [f"kept-{number}" for number in range(24)]
+    for name in references:
+        live.directory.create(ACCOUNT, name, properties={"n": name})
+    mapping = live.mapping()
+    moved = mapping.decommission(live.address("meta1-1"))
+    assert len(moved) == 12
+    seen: list[tuple[int, int]] = []
+    with Journal(tmp_path / "journal") as journal:
+        with pytest.raises(PreconditionFailed, match="another process"):
+            Journal(tmp_path / "journal")
+        journal.plan(planned(mapping, moved))
+        with pytest.raises(PreconditionFailed, match="not finished"):
+            journal.plan([])
+        relocation = Relocation(mapping, journal, rate=100.0, progress=lambda *numbers: seen.append(numbers))
+        assert relocation.run() == []
+        assert journal.unfinished() == []
+    assert seen[-1] == (12, 12)
+    assert by_base(live.mapping()) == by_base(mapping)
+    eventually(lambda: live.files("meta1-1", "meta1") == [])
+    for name in references:
+        assert live.directory.get_properties(ACCOUNT, name)["properties"] == {"n": name}
+
+
+def test_a_meta1_node_is_filled_again_by_rebalance(live: Package) -> None:
+    mapping = live.mapping()
+    moved = mapping.rebalance()
+    assert moved
+    assert sorted(mapping.apply(moved)) == sorted(moved)
+    after = live.mapping()
+    assert set(after.count_pfx_by_svc().values()) == {12}
+    assert after.rebalance() == set()
+
+
+def test_administration_of_one_base(live: Package) -> None:
+    live.write("administered", "x")
+    where = {"service_type": "meta2", "account": ACCOUNT, "reference": "administered"}
+    eventually(lambda: "master" in live.admin.election_status(**where))
+    status = live.admin.election_status(**where)
+    assert len(status["slaves"]) == 2
+    live.admin.set_properties(system={"custom": "1"}, **where)
+    assert live.admin.get_properties(**where)["system"]["sys.custom"] == "1"
+    live.admin.copy_base_local(svc_from=status["slaves"][0], suffix="snap", **where)
+    removed = live.admin.remove_base(service_id=status["slaves"][0], suffix="snap", **where)
+    assert [answer["status"]["status"] for answer in removed.values()] == [200]
+    live.admin.vacuum_base(**where)
+    assert live.admin.service_get_info(status["master"])
+    live.check()
