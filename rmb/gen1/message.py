@@ -57,6 +57,8 @@ class Message:
     """The client's own mark; never sent over HTTP, restored on the reply."""
     reference: str | None = None
     """What a local client of generation 2 calls its request (`ref`); never sent over HTTP.  None: of generation 1."""
+    error_code: int = 0
+    """The number that a service of generation 2 gave its error; in memory alone: generation 1 knows no such thing."""
 
     @classmethod
     def from_json(cls, raw: bytes | str) -> Message:

@@ -26,8 +26,8 @@ def response(answer: Message) -> bytes:
     """An answer for a client of generation 2; `answer.reference` is what it called its request."""
     error = None
     if answer.error:
-        code = Code.HANDLER if answer.source else Code.OTHER
-        error = {"code": int(code), "message": answer.error}
+        code = answer.error_code or int(Code.HANDLER if answer.source else Code.OTHER)
+        error = {"code": code, "message": answer.error}
     return _encoded(
         {
             "ver": PROTOCOL_VERSION,
@@ -91,7 +91,15 @@ def reply(raw: bytes, own_twin: int) -> Message:
         schema=schema,
         now=now,
         error="" if error is None else error["message"] or "failed without a reason",
+        error_code=0 if error is None else _code(error.get("code")),
     )
+
+
+def _code(value: object) -> int:
+    """The number of an error: of 32 bits without a sign on the wire; anything else is a handler's."""
+    if isinstance(value, int) and not isinstance(value, bool) and 0 < value < 2**32:
+        return value
+    return int(Code.HANDLER)
 
 
 def _encoded(fields: Mapping[str, Any]) -> bytes:

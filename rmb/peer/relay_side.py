@@ -135,7 +135,9 @@ class RelaySide:
         if left <= 0:
             log.info("reply not delivered", uid=reply.uid, reason="it is expired")
             return
-        body: Response | Error = Error(Code.RELAY, reply.error) if reply.error else Response()
+        body: Response | Error = (
+            Error(reply.error_code or Code.HANDLER, reply.error) if reply.error else Response()
+        )
         try:
             payload = NULL if reply.error else reply.payload() or NULL
         except MessageError as problem:
@@ -162,6 +164,7 @@ class RelaySide:
                 schema=envelope.schema or "",
                 now=int(time.time()),
                 error=body.message if isinstance(body, Error) else "",
+                error_code=body.code if isinstance(body, Error) else 0,
             ).with_payload(opened.payload)
             await self._answers.take(reply)
         except Distrusted as problem:

@@ -47,6 +47,8 @@ def test_an_answer_has_the_shape_that_clients_of_generation_2_read() -> None:
     }
     failed = json.loads(local_json.response(Message(source=7, error="no", data="x", reference="")))
     assert (failed["err"], failed["dat"]) == ({"code": 255, "message": "no"}, "")
+    own = json.loads(local_json.response(Message(source=7, error="no", error_code=3, reference="")))
+    assert own["err"]["code"] == 3
     local = json.loads(local_json.response(Message(error="all retries done: gone", reference="")))
     assert (local["err"]["code"], local["src"]) == (500, "")
 
@@ -85,6 +87,15 @@ def test_a_broken_reply_is_named(fields: dict[str, Any], reason: str) -> None:
         local_json.reply(json.dumps({"ref": "1", "dst": "7", **fields}).encode(), 9)
 
 
+@pytest.mark.parametrize(
+    ("code", "carried"),
+    [(1, 1), (255, 255), (2**32 - 1, 2**32 - 1), (0, 255), (-1, 255), (2**32, 255), ("7", 255)],
+)
+def test_the_number_of_an_error_fits_the_wire(code: Any, carried: int) -> None:
+    raw = json.dumps({"ref": "1", "dst": "7", "err": {"code": code, "message": "no"}}).encode()
+    assert local_json.reply(raw, 9).error_code == carried
+
+
 @pytest.mark.parametrize("raw", [b"", b"[]", b"{}", b'{"dst":[1],"ref":"x"}', b'{"dst":"1"}', b"[" * 9999])
 def test_other_replies_are_of_generation_1(raw: bytes) -> None:
     assert not local_json.is_reply(raw)
@@ -105,7 +116,7 @@ async def _serve(link: RedisLink, command: str, work: Callable[[Any], Any]) -> N
         try:
             reply["dat"] = _b64(json.dumps(work(json.loads(base64.b64decode(request["dat"])))))
         except ValueError as problem:
-            reply["err"] = {"code": 255, "message": str(problem)}
+            reply["err"] = {"code": 4711, "message": str(problem)}
         await link.command("LPUSH", request["ret"], json.dumps(reply))
 
 
@@ -163,7 +174,7 @@ async def test_clients_and_services_of_both_generations_meet(
                 assert json.loads(base64.b64decode(answer["dat"])) == 42
                 assert answer["shm"] == "application/json"
                 refused = await _ask(clients, 1, "app.refuse", None)
-                assert refused["err"]["message"] == "not today"
+                assert refused["err"] == {"code": 4711, "message": "not today"}
                 mixed = await _ask(clients, 1, "old.add", [1, 2])
                 assert json.loads(base64.b64decode(mixed["dat"])) == 3
                 assert await first_generation.call(1, "app.add", [3, 4], timeout=WAIT_S) == 7
