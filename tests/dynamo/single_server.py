@@ -43,6 +43,7 @@ class SingleServer:
         master: dict[str, Any] | None = None,
         authority: Authority | None = None,
         with_users: bool = True,
+        sites: dict[str, str] | None = None,
     ) -> None:
         self.folder = folder
         self.modules = modules or folder / "no-modules"
@@ -92,6 +93,7 @@ class SingleServer:
                         "module_folders": [] if modules is None else [str(modules)],
                     },
                     "status_poll_interval": 0.2,
+                    "fileop": sites and {"roots": sites, "spool": str(folder / "spool"), "round": 0.2},
                     "logging": {"path": str(folder / "log")},
                 }
             )

@@ -21,10 +21,12 @@ from dynamo.core.master.applications import ApplicationQueue
 from dynamo.core.master.authorizations import Authorizations
 from dynamo.core.master.database import open_master
 from dynamo.core.master.users import Users
+from dynamo.core.registry.desk import Desk
 from dynamo.core.sequences.register import SequenceRegister
 from dynamo.core.sequences.runner import SequenceRunner
 from dynamo.core.serverconfig import LoggingConfig, ServerConfig
 from dynamo.dataformat import ConfigurationError, OperationalError
+from dynamo.fileop.runner import FileOperationsRunner
 from dynamo.web.listener import Listener
 
 LOG = logging.getLogger(__name__)
@@ -77,6 +79,9 @@ class Server:
             )
             async with asyncio.TaskGroup() as group:
                 group.create_task(self.member.serve())
+                if self._config.fileop is not None and self._config.fileop.enabled:
+                    runner = FileOperationsRunner(self._config.fileop, self.master, self.member)
+                    group.create_task(runner.serve())
                 if self._config.applications.enabled:
                     self._start_applications(group)
                 else:
@@ -97,6 +102,7 @@ class Server:
             ApplicationQueue(self.master),
             authorizations,
             Users(self.master),
+            Desk(self.master),
             Path(door.workarea_base),
             timeout=applications.timeout,
             retain_days=applications.retain_records_for,

@@ -100,6 +100,18 @@ class WebConfig(_Section):
     max_procs: int = Field(default=10, ge=1, le=256)
 
 
+class FileOperationsConfig(_Section):
+    """Who moves and deletes files: one server, for sites that are folders of its machine.
+
+    `roots` are folders by name of site; `round` in seconds; `spool` keeps what is being worked on.
+    """
+
+    enabled: bool = True
+    roots: dict[str, str] = Field(default_factory=dict)
+    spool: str
+    round: float = Field(default=5.0, gt=0, le=3600)
+
+
 class LoggingConfig(_Section):
     """How much is logged, and where: a folder, or stderr without one."""
 
@@ -116,6 +128,7 @@ class ServerConfig(_Section):
     manager: ManagerConfig
     applications: ApplicationsConfig = ApplicationsConfig(enabled=False)
     web: WebConfig = WebConfig(enabled=False)
+    fileop: FileOperationsConfig | None = None
     status_poll_interval: float = Field(default=1.0, gt=0, le=60)
     logging: LoggingConfig = LoggingConfig()
 

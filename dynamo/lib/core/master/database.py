@@ -11,6 +11,7 @@ from dynamo.core.components.impl.mysql_database import MySQLDatabase
 from dynamo.core.components.impl.mysqlstore import TEXTS as MYSQL_TEXTS
 from dynamo.core.components.impl.sqlite_database import SQLiteDatabase
 from dynamo.core.components.impl.sqlitestore import TEXTS as SQLITE_TEXTS
+from dynamo.core.registry.tables import TABLES as REGISTRY_TABLES
 from dynamo.core.serverconfig import MasterConfig
 
 _TABLES = """
@@ -85,8 +86,9 @@ def open_master(config: MasterConfig) -> Database:
 
 
 def _with_tables(database: Database, types: dict[str, str], suffix: str) -> Database:
-    for statement in _TABLES.format(**types).split(";"):
-        database.execute(statement.strip() + (suffix if "CREATE TABLE" in statement else ""))
+    for statement in (_TABLES + ";" + REGISTRY_TABLES).format(**types).split(";"):
+        if statement.strip():
+            database.execute(statement.strip() + (suffix if "CREATE TABLE" in statement else ""))
     return database
 
 
