@@ -107,6 +107,7 @@ def respond(
         if module.require_appmanager:
             module.appmanager = now or FleetNow()
         module.registry = registry or Registry()
+        module.method = request.method
         module.input_data = parameters.input_data
         data = module.run(request.caller, parameters.values, inventory)
         headers = [(str(name), str(value)) for name, value in module.additional_headers]

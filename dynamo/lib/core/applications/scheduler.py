@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import os
 import secrets
 import shutil
 import time
@@ -27,6 +28,8 @@ LOG = logging.getLogger(__name__)
 Result = TypeVar("Result")
 
 DAY_S = 86400
+SHOWN_BYTES = 20_000
+"""How much of what an application printed is shown to operators, from its end."""
 DATABASE_S = 1.0
 """How long to wait before a database that is away is asked again, in seconds."""
 OUTPUT_S = 0.5
@@ -75,12 +78,27 @@ class Scheduler:
         self._cleaned = -CLEAN_S
         self._wake = asyncio.Event()
         self._changed = asyncio.Condition()
+        desk.add_change("applications.printed", self.printed)
 
     def new_work_area(self) -> Path:
         """A fresh folder for one application."""
         area = self._work_base / secrets.token_hex(8)
         area.mkdir(mode=0o700, parents=True)
         return area
+
+    def printed(self, number: int) -> list[str | None]:
+        """The end of what an application printed on both streams; None where it lies on another server."""
+        app = self.queue.get(number)
+        found: list[str | None] = []
+        for index, name in enumerate(("_stdout", "_stderr"), 1):
+            try:
+                with (Path("/dev/null" if app is None else app.path) / name).open("rb") as output:
+                    output.seek(max(0, output.seek(0, os.SEEK_END) - SHOWN_BYTES))
+                    found.append(output.read().decode("utf-8", "replace"))
+            except OSError:
+                kept = self.queue.output(number, index, 0)
+                found.append(kept[-SHOWN_BYTES:].decode("utf-8", "replace") or None)
+        return found
 
     def wake(self) -> None:
         """Look into the queue at once."""

@@ -53,6 +53,11 @@ class Member:
         self._writing: Held | None = None
         self._primary: Held | None = None
 
+    @property
+    def applied(self) -> int:
+        """Number of the last batch that the image has."""
+        return self._applied
+
     def start(self) -> None:
         """Load the image, from the own store or as a clone of another server's, and catch up with the log.
 

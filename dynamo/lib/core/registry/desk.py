@@ -8,6 +8,7 @@ from typing import Any
 from pydantic import ConfigDict, ValidationError, validate_call
 
 from dynamo.core.components.impl.database import Database
+from dynamo.core.master.applications import ApplicationQueue
 from dynamo.core.master.database import transaction
 from dynamo.core.registry.access import Note, Refused
 from dynamo.core.registry.activity_locks import ActivityLocks
@@ -30,7 +31,7 @@ class Desk:
         requests, locks = Requests(database), DeletionLocks(database)
         activity, cycles = ActivityLocks(database), Cycles(database)
         injections, tasks = Injections(database), Tasks(database)
-        subscriptions = Subscriptions(database)
+        subscriptions, queue = Subscriptions(database), ApplicationQueue(database)
         self._questions = _checked(
             {
                 "requests.find": requests.find,
@@ -74,8 +75,13 @@ class Desk:
                 "files.cancel": subscriptions.cancel,
                 "files.release_held": subscriptions.release_held,
                 "files.forget": subscriptions.forget,
+                "applications.kill": queue.ask_to_kill,
             }
         )
+
+    def add_change(self, name: str, act: Act) -> None:
+        """Let web modules, which may change things, ask for one more thing."""
+        self._changes.update(_checked({name: act}))
 
     def answer(self, name: str, args: dict[str, Any], may_change: bool) -> Any:
         """Answer a question, or make a change for whoever may.  Raises Refused; nothing is changed then."""
@@ -87,6 +93,8 @@ class Desk:
     def perform(self, notes: Iterable[Note]) -> None:
         """Make changes within a transaction of the caller.  Raises Refused for one that cannot be made."""
         for note in notes:
+            if note.name.startswith("applications."):
+                raise Refused(f"A program does not do {note.name}; use the command dynamo")
             self._change(note.name, note.args, may_change=True)
 
     def _change(self, name: str, args: dict[str, Any], may_change: bool) -> Any:

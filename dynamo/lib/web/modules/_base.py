@@ -30,6 +30,7 @@ class WebModule:
         self.additional_headers: list[tuple[str, str]] = []
         self.message = ""
         self.input_data: Any = None
+        self.method = "GET"
         self.authorizer: Any = None
         self.appmanager: Any = None
         self.registry = Registry()

@@ -26,6 +26,8 @@ _SESSION = (
 _READ_ONLY = f"{_SESSION}, tx_read_only = 1"
 
 _KEYS = {"host", "port", "socket", "user", "passwd", "db", "read_only"}
+_IGNORED = {"scratch_db", "reuse_connection", "max_query_len"}
+"""Parameters of older configurations that have nothing to say any more."""
 
 
 class MySQLDatabase:
@@ -38,7 +40,7 @@ class MySQLDatabase:
 
         Raises ConfigurationError for unknown parameters, OperationalError when there is no server.
         """
-        unknown = set(params) - _KEYS
+        unknown = set(params) - _KEYS - _IGNORED
         if unknown or "db" not in params:
             raise ConfigurationError(
                 f"A MariaDB connection is described by {', '.join(sorted(_KEYS))}, not by {sorted(params)}"
