@@ -14,6 +14,7 @@ from pathlib import Path
 
 from dynamo.core.applications.door import Door
 from dynamo.core.applications.scheduler import Scheduler
+from dynamo.core.cluster.guardian_process import GuardianProcess
 from dynamo.core.cluster.member import Member
 from dynamo.core.components.impl.database import Database
 from dynamo.core.dynamoinventory import DynamoInventory
@@ -64,6 +65,17 @@ class Server:
     async def run(self) -> None:
         """Load, then serve until cancelled.  Raises StartTimeout when there is no master database for too long."""
         gc.disable()
+        if self._config.manager.master.replicas is None:
+            await self._run()
+            return
+        watching = asyncio.create_task(GuardianProcess(self._config, self.name).serve())
+        try:
+            await self._run()
+        finally:
+            watching.cancel()
+            await asyncio.gather(watching, return_exceptions=True)
+
+    async def _run(self) -> None:
         self.master = await reached_master(self._config)
         self.member = Member(
             self.name,

@@ -36,10 +36,15 @@ class InventoryConfig(_Section):
 
 
 class MasterConfig(_Section):
-    """Where users, rights, the queue and the log of changes are: a file of one server, or a database of a fleet."""
+    """Where users, rights, the queue and the log of changes are.
+
+    A file of one server; or a database of a fleet; or `replicas`, MariaDBs of a group by name, one of them on the
+    machine of every server and named as it: the fleet survives the loss of any of them.
+    """
 
     path: str | None = None
     db_params: dict[str, Any] | None = None
+    replicas: dict[str, dict[str, Any]] | None = None
 
     @model_validator(mode="before")
     @classmethod
@@ -52,9 +57,13 @@ class MasterConfig(_Section):
         return values
 
     @model_validator(mode="after")
-    def _one_of_both(self) -> MasterConfig:
-        if (self.path is None) == (self.db_params is None):
-            raise ValueError("give either path (a single server) or db_params (a fleet)")
+    def _one_of_them(self) -> MasterConfig:
+        if sum(value is not None for value in (self.path, self.db_params, self.replicas)) != 1:
+            raise ValueError("give either path (a single server), or db_params or replicas (a fleet)")
+        for name, params in (self.replicas or {}).items():
+            missing = {"host", "port", "db", "user", "admin_user"} - set(params)
+            if missing:
+                raise ValueError(f"replica {name} lacks {', '.join(sorted(missing))}")
         return self
 
 
@@ -65,12 +74,16 @@ class LeaseConfig(_Section):
 
 
 class ManagerConfig(_Section):
-    """What servers share.  `shadow` and `board` are read for the sake of older configurations."""
+    """What servers share.  `conflicts` is a folder for changes that were never acknowledged.
+
+    `shadow` and `board` are read for the sake of older configurations.
+    """
 
     master: MasterConfig
     shadow: Component | None = None
     board: Component | None = None
     lease: LeaseConfig = LeaseConfig()
+    conflicts: str = "/var/spool/dynamo/conflicts"
 
 
 class DoorConfig(_Section):

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from dynamo.core.cluster.group_database import GroupDatabase
 from dynamo.core.components.impl.database import Database
 from dynamo.core.components.impl.mysql_database import MySQLDatabase
 from dynamo.core.components.impl.mysqlstore import TEXTS as MYSQL_TEXTS
@@ -82,6 +83,8 @@ def open_master(config: MasterConfig) -> Database:
         sqlite = SQLiteDatabase(path)
         path.chmod(0o600)
         return _with_tables(sqlite, {**_SQLITE, **SQLITE_TEXTS}, "")
+    if config.replicas is not None:
+        return _with_tables(GroupDatabase(config.replicas), {**_MYSQL, **MYSQL_TEXTS}, " ENGINE=InnoDB")
     return _with_tables(MySQLDatabase(config.db_params or {}), {**_MYSQL, **MYSQL_TEXTS}, " ENGINE=InnoDB")
 
 

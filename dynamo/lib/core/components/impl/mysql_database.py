@@ -34,6 +34,7 @@ class MySQLDatabase:
     """A connection to a database of a MariaDB server.  A commit is on its disk when it returns."""
 
     clock = "UNIX_TIMESTAMP()"
+    answer_s = ANSWER_S
 
     def __init__(self, params: dict[str, Any]) -> None:
         """`params`: db, user, passwd, and socket or host and port; `read_only`.
@@ -53,8 +54,12 @@ class MySQLDatabase:
         with self._errors():
             self._connection = self._connect()
 
+    def _target(self) -> dict[str, Any]:
+        """The parameters of the server to connect to now."""
+        return self._params
+
     def _connect(self) -> Connection[Cursor]:
-        params = self._params
+        params = self._target()
         return pymysql.connect(
             host=params.get("host", "localhost"),
             port=int(params.get("port", 3306)),
@@ -65,8 +70,8 @@ class MySQLDatabase:
             charset="utf8mb4",
             autocommit=True,
             connect_timeout=CONNECT_S,
-            read_timeout=ANSWER_S,
-            write_timeout=ANSWER_S,
+            read_timeout=self.answer_s,
+            write_timeout=self.answer_s,
             init_command=_READ_ONLY if params.get("read_only") else _SESSION,
             client_flag=CLIENT.FOUND_ROWS,
         )
