@@ -27,6 +27,8 @@ $(addprefix test-,$(ROOMS) host grid): test-%: ## run the tests of one room
 	@$(PYTHON) devgrid/bootstrap.py $(LENIENT)
 	@$(PYTEST) tests/$*
 
+test-dynamo: export DYNAMO_LONG = 1
+
 test-interop: ## unmodified clients of others (Go, JavaScript, Rust) against our chain, relay and nodes; needs their tool-chains
 	@$(PYTHON) devgrid/bootstrap.py --without-image $(LENIENT)
 	@$(PYTEST) tests/interop tests/grid/interop

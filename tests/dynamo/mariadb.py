@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import shutil
+import signal
 import subprocess
 import tempfile
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import IO, Any
 
@@ -19,9 +21,14 @@ def is_installed() -> bool:
 
 
 class MariaDB:
-    """Started by `start`, ended by `stop`; its folder is gone afterwards."""
+    """Started by `start`, ended by `stop`; its folder is gone afterwards.
 
-    def __init__(self) -> None:
+    `prefix` starts it elsewhere, `options` are further ones; without any it has no network.
+    """
+
+    def __init__(self, prefix: Sequence[str] = (), options: Sequence[str] = ()) -> None:
+        self._prefix = list(prefix)
+        self._options = list(options) or ["--skip-networking"]
         # Sockets have short names, so the folder lies right below /tmp.
         self._folder = Path(tempfile.mkdtemp(prefix="dyn-maria-", dir="/tmp"))
         self.socket = self._folder / "socket"
@@ -34,13 +41,14 @@ class MariaDB:
             self._install(data, log)
         self._process = subprocess.Popen(
             [
+                *self._prefix,
                 "/usr/sbin/mariadbd",
                 "--no-defaults",
                 f"--datadir={data}",
                 f"--socket={self.socket}",
                 f"--pid-file={self._folder}/pid",
                 "--user=root",
-                "--skip-networking",
+                *self._options,
                 "--innodb-buffer-pool-size=64M",
                 "--performance-schema=OFF",
             ],
@@ -74,9 +82,20 @@ class MariaDB:
             check=True,
         )
 
+    def run(self, *statements: str) -> None:
+        """Run statements as its administrator."""
+        with self._connect() as connection, connection.cursor() as cursor:
+            for statement in statements:
+                cursor.execute(statement)
+
+    def send(self, number: signal.Signals) -> None:
+        assert self._process is not None
+        self._process.send_signal(number)
+
     def kill(self) -> None:
         """End it like a power cut; `start` begins again with what is on the disk."""
-        assert self._process is not None
+        if self._process is None:
+            return
         self._process.kill()
         self._process.wait(LIMIT_S)
 

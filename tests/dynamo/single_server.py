@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -43,8 +44,11 @@ class SingleServer:
         master: dict[str, Any] | None = None,
         authority: Authority | None = None,
         with_users: bool = True,
+        sites: dict[str, str] | None = None,
+        prefix: Sequence[str] = (),
     ) -> None:
         self.folder = folder
+        self._prefix = list(prefix)
         self.modules = modules or folder / "no-modules"
         self.work_base = folder / "work"
         self.config = folder / "server_config.json"
@@ -71,6 +75,7 @@ class SingleServer:
                     "manager": {
                         "master": master or {"path": str(folder / "server.db")},
                         "lease": {"ttl": LEASE_S},
+                        "conflicts": str(folder / "conflicts"),
                     },
                     "applications": {
                         "enabled": True,
@@ -92,6 +97,7 @@ class SingleServer:
                         "module_folders": [] if modules is None else [str(modules)],
                     },
                     "status_poll_interval": 0.2,
+                    "fileop": sites and {"roots": sites, "spool": str(folder / "spool"), "round": 0.2},
                     "logging": {"path": str(folder / "log")},
                 }
             )
@@ -115,13 +121,12 @@ class SingleServer:
         """Options of `dynamo` that lead to this server."""
         return ["-s", f"localhost:{self.port}", "-c", str(self.certificates[user]), "--ca", str(self.ca)]
 
-    @staticmethod
     def command(
-        module: str, arguments: list[str], stdin: str | None = None
+        self, module: str, arguments: list[str], stdin: str | None = None
     ) -> subprocess.CompletedProcess[str]:
         """A command of the package in a process of its own."""
         return subprocess.run(
-            [sys.executable, "-c", f"from {module} import main; main()", *arguments],
+            [*self._prefix, sys.executable, "-c", f"from {module} import main; main()", *arguments],
             capture_output=True,
             text=True,
             input=stdin,
@@ -135,6 +140,7 @@ class SingleServer:
         self._port_file.unlink(missing_ok=True)
         self._process = subprocess.Popen(
             [
+                *self._prefix,
                 sys.executable,
                 "-c",
                 "from dynamo.tools.dynamod import main; main()",

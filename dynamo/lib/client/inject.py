@@ -3,16 +3,12 @@
 from __future__ import annotations
 
 import json
-import os
-import ssl
 import sys
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-import urllib3
 
-from dynamo.client.connection import default_certificate
 from dynamo.client.trees import (
     WrongForm,
     make_dataset_data,
@@ -20,9 +16,8 @@ from dynamo.client.trees import (
     make_group_data,
     make_site_data,
 )
+from dynamo.client.webserver import WebServer
 from dynamo.dataformat import DynamoError, OperationalError
-
-ANSWER_S = 300.0
 
 app = typer.Typer(add_completion=True, pretty_exceptions_enable=False)
 Texts = list[str] | None
@@ -40,6 +35,7 @@ def inject(
     replica: Annotated[Texts, typer.Option("-p", "--dataset-replica", help="site:dataset[,owner]")] = None,
     block_replica: Annotated[Texts, typer.Option("-r", "--block-replica", help="block[,owner]")] = None,
     replica_file: Annotated[Texts, typer.Option("-e", "--replica-file", help="Name.")] = None,
+    later: Annotated[bool, typer.Option("--later", help="Queue it for the next run of the updater.")] = False,
     raw: Annotated[bool, typer.Option("-A", "--json", help="Print the answer in JSON.")] = False,
     host: Annotated[str | None, typer.Option("-o", "--host", help="HOST[:PORT] of the web server.")] = None,
     cert: Annotated[str | None, typer.Option("-c", "--cert", help="Certificate.")] = None,
@@ -61,7 +57,10 @@ def inject(
         if not data:
             print("dynamo-inject: nothing is given; see --help", file=sys.stderr)
             raise typer.Exit(2)
-        answer = _post("deletesync" if delete else "injectsync", data, host, (cert, key, ca))
+        command = "deletesync" if delete else "injectsync"
+        if later:
+            command = command.removesuffix("sync")
+        answer = WebServer(host, cert, key, ca).post(f"inventory/{command}", data)
     except DynamoError as error:
         print(f"dynamo-inject: {error}", file=sys.stderr)
         raise typer.Exit(2 if isinstance(error, WrongForm) else 1) from None
@@ -77,27 +76,6 @@ def _read(source: str) -> Any:
         return json.loads(sys.stdin.read() if source == "-" else Path(source).read_text())
     except (OSError, ValueError) as error:
         raise OperationalError(f"{source} cannot be read as JSON: {error}") from None
-
-
-def _post(command: str, data: Any, host: str | None, files: tuple[str | None, str | None, str | None]) -> Any:
-    certificate, key, ca = files
-    where = host or os.environ.get("DYNAMO_SERVER_HOST", "localhost")
-    try:
-        context = ssl.create_default_context(cafile=ca)
-        context.load_cert_chain(certificate or default_certificate(), key)
-        with urllib3.PoolManager(ssl_context=context, retries=False, timeout=ANSWER_S) as pool:
-            answer = pool.request(
-                "POST",
-                f"https://{where}/data/inventory/{command}",
-                body=json.dumps(data),
-                headers={"Content-Type": "application/json"},
-            )
-        value = json.loads(answer.data)
-    except (OSError, ValueError, urllib3.exceptions.HTTPError) as error:
-        raise OperationalError(f"{where} does not answer: {error}") from None
-    if answer.status != 200:
-        raise OperationalError(f"{where} refuses ({answer.status}): {str(value.get('message')).strip()}")
-    return value
 
 
 def main() -> None:

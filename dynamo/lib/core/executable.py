@@ -11,6 +11,7 @@ import sys
 from typing import TYPE_CHECKING
 
 from dynamo.core.objectrepository import ObjectRepository
+from dynamo.core.registry.access import Registry
 
 if TYPE_CHECKING:
     from dynamo.core.authorizer import Authorizer
@@ -26,6 +27,10 @@ authorized: bool = False
 
 authorizer: Authorizer | None = None
 """Finds users and their rights; None outside a server."""
+
+
+registry: Registry = Registry()
+"""Requests, locks, history and file operations."""
 
 
 def make_standard_logger(level: str) -> logging.Logger:

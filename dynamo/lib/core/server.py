@@ -14,6 +14,7 @@ from pathlib import Path
 
 from dynamo.core.applications.door import Door
 from dynamo.core.applications.scheduler import Scheduler
+from dynamo.core.cluster.guardian_process import GuardianProcess
 from dynamo.core.cluster.member import Member
 from dynamo.core.components.impl.database import Database
 from dynamo.core.dynamoinventory import DynamoInventory
@@ -21,10 +22,12 @@ from dynamo.core.master.applications import ApplicationQueue
 from dynamo.core.master.authorizations import Authorizations
 from dynamo.core.master.database import open_master
 from dynamo.core.master.users import Users
+from dynamo.core.registry.desk import Desk
 from dynamo.core.sequences.register import SequenceRegister
 from dynamo.core.sequences.runner import SequenceRunner
 from dynamo.core.serverconfig import LoggingConfig, ServerConfig
 from dynamo.dataformat import ConfigurationError, OperationalError
+from dynamo.fileop.runner import FileOperationsRunner
 from dynamo.web.listener import Listener
 
 LOG = logging.getLogger(__name__)
@@ -62,6 +65,17 @@ class Server:
     async def run(self) -> None:
         """Load, then serve until cancelled.  Raises StartTimeout when there is no master database for too long."""
         gc.disable()
+        if self._config.manager.master.replicas is None:
+            await self._run()
+            return
+        watching = asyncio.create_task(GuardianProcess(self._config, self.name).serve())
+        try:
+            await self._run()
+        finally:
+            watching.cancel()
+            await asyncio.gather(watching, return_exceptions=True)
+
+    async def _run(self) -> None:
         self.master = await reached_master(self._config)
         self.member = Member(
             self.name,
@@ -77,6 +91,9 @@ class Server:
             )
             async with asyncio.TaskGroup() as group:
                 group.create_task(self.member.serve())
+                if self._config.fileop is not None and self._config.fileop.enabled:
+                    runner = FileOperationsRunner(self._config.fileop, self.master, self.member)
+                    group.create_task(runner.serve())
                 if self._config.applications.enabled:
                     self._start_applications(group)
                 else:
@@ -97,6 +114,7 @@ class Server:
             ApplicationQueue(self.master),
             authorizations,
             Users(self.master),
+            Desk(self.master),
             Path(door.workarea_base),
             timeout=applications.timeout,
             retain_days=applications.retain_records_for,

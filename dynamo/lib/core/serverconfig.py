@@ -5,9 +5,9 @@ from __future__ import annotations
 import json
 import os
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 
 from dynamo.dataformat import Configuration, ConfigurationError
 
@@ -36,15 +36,34 @@ class InventoryConfig(_Section):
 
 
 class MasterConfig(_Section):
-    """Where users, rights, the queue and the log of changes are: a file of one server, or a database of a fleet."""
+    """Where users, rights, the queue and the log of changes are.
+
+    A file of one server; or a database of a fleet; or `replicas`, MariaDBs of a group by name, one of them on the
+    machine of every server and named as it: the fleet survives the loss of any of them.
+    """
 
     path: str | None = None
     db_params: dict[str, Any] | None = None
+    replicas: dict[str, dict[str, Any]] | None = None
+
+    @model_validator(mode="before")
+    @classmethod
+    def _from_component(cls, values: Any) -> Any:
+        """The form of `dynamo-server-conf`: a component whose configuration holds the parameters."""
+        if isinstance(values, dict) and "module" in values:
+            known = {"module", "config", "readonly_config"}
+            if set(values) <= known and isinstance(values.get("config"), dict):
+                return {"db_params": values["config"].get("db_params")}
+        return values
 
     @model_validator(mode="after")
-    def _one_of_both(self) -> MasterConfig:
-        if (self.path is None) == (self.db_params is None):
-            raise ValueError("give either path (a single server) or db_params (a fleet)")
+    def _one_of_them(self) -> MasterConfig:
+        if sum(value is not None for value in (self.path, self.db_params, self.replicas)) != 1:
+            raise ValueError("give either path (a single server), or db_params or replicas (a fleet)")
+        for name, params in (self.replicas or {}).items():
+            missing = {"host", "port", "db", "user", "admin_user"} - set(params)
+            if missing:
+                raise ValueError(f"replica {name} lacks {', '.join(sorted(missing))}")
         return self
 
 
@@ -55,10 +74,16 @@ class LeaseConfig(_Section):
 
 
 class ManagerConfig(_Section):
-    """What servers share."""
+    """What servers share.  `conflicts` is a folder for changes that were never acknowledged.
+
+    `shadow` and `board` are read for the sake of older configurations.
+    """
 
     master: MasterConfig
+    shadow: Component | None = None
+    board: Component | None = None
     lease: LeaseConfig = LeaseConfig()
+    conflicts: str = "/var/spool/dynamo/conflicts"
 
 
 class DoorConfig(_Section):
@@ -72,11 +97,23 @@ class DoorConfig(_Section):
     port: int = Field(default=PORT, ge=0, le=65535)
 
 
+def _opened_component(values: Any) -> Any:
+    if (
+        isinstance(values, dict)
+        and set(values) == {"module", "config"}
+        and isinstance(values["config"], dict)
+    ):
+        # Sequences run as their owners and lie in the database, so these two have nothing to say any more.
+        ignored = ("scheduler_base", "scheduler_user")
+        return {key: value for key, value in values["config"].items() if key not in ignored}
+    return values
+
+
 class ApplicationsConfig(_Section):
     """How applications run.  Times in seconds, and days for records."""
 
     enabled: bool = True
-    server: DoorConfig | None = None
+    server: Annotated[DoorConfig | None, BeforeValidator(_opened_component)] = None
     timeout: int = Field(default=7200, ge=1)
     retain_records_for: int = Field(default=7, ge=1)
     max_procs: int = Field(default=8, ge=1, le=256)
@@ -85,7 +122,11 @@ class ApplicationsConfig(_Section):
 
 
 class WebConfig(_Section):
-    """Pages and data over HTTP.  A port that is missing is not listened on; 0 takes a free one."""
+    """Pages and data over HTTP.  A port that is missing is not listened on; 0 takes a free one.
+
+    On `socket` a front may pass on what came over TLS: it says so in X-Request-Scheme and X-SSL-Client-S-DN.  Requests
+    get processes of their own, so `min_idle` and `max_idle` of older configurations change nothing.
+    """
 
     enabled: bool = True
     host: str = "localhost"
@@ -98,6 +139,21 @@ class WebConfig(_Section):
     modules_config_path: str | None = None
     module_folders: tuple[str, ...] = ()
     max_procs: int = Field(default=10, ge=1, le=256)
+    socket: str | None = None
+    min_idle: int = Field(default=1, ge=0)
+    max_idle: int = Field(default=5, ge=0)
+
+
+class FileOperationsConfig(_Section):
+    """Who moves and deletes files: one server, for sites that are folders of its machine.
+
+    `roots` are folders by name of site; `round` in seconds; `spool` keeps what is being worked on.
+    """
+
+    enabled: bool = True
+    roots: dict[str, str] = Field(default_factory=dict)
+    spool: str
+    round: float = Field(default=5.0, gt=0, le=3600)
 
 
 class LoggingConfig(_Section):
@@ -105,6 +161,7 @@ class LoggingConfig(_Section):
 
     level: str = "INFO"
     path: str | None = None
+    changelog: bool = True
 
 
 class ServerConfig(_Section):
@@ -116,8 +173,12 @@ class ServerConfig(_Section):
     manager: ManagerConfig
     applications: ApplicationsConfig = ApplicationsConfig(enabled=False)
     web: WebConfig = WebConfig(enabled=False)
+    fileop: FileOperationsConfig | None = None
     status_poll_interval: float = Field(default=1.0, gt=0, le=60)
     logging: LoggingConfig = LoggingConfig()
+    user: str | None = None
+    defaults: dict[str, Any] = Field(default_factory=dict)
+    notification_recipient: str = ""
 
 
 def read_server_config(path: str | None = None) -> ServerConfig:

@@ -34,7 +34,7 @@ class _Original:
 def private_image(inventory: Repository, partition_name: str) -> Repository:
     """All sites with their quota of a partition, and every dataset that has a replica in it, with all replicas.
 
-    Attributes of datasets are shared with the original.  Raises ObjectError for an unknown partition.
+    What is filled into attributes of its datasets stays in it.  Raises ObjectError for an unknown partition.
     """
     original = inventory.partitions.get(partition_name)
     if original is None:
@@ -68,7 +68,7 @@ def _copy_dataset(dataset: Dataset, image: Repository) -> None:
         dataset.last_update,
         dataset.is_open,
     )
-    copy.attr = dataset.attr
+    copy.attr = dict(dataset.attr)
     copy.repository = image
     image.datasets.add(copy)
     for block in dataset.blocks:

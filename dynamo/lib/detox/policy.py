@@ -125,13 +125,10 @@ class DetoxPolicy:
             raise ConfigurationError("Target site definition missing")
         if not self.when or not self.until:
             raise ConfigurationError("Deletion trigger and release expressions are missing")
-        self._check_attributes(available)
-
-    def _check_attributes(self, available: Collection[str]) -> None:
-        needed = set(self.order.required_attrs)
+        self.required_attrs = set(self.order.required_attrs)
         for rule in self.rules:
-            needed |= set(rule.condition.required_attrs if rule.condition else ())
-        missing = needed - set(available)
+            self.required_attrs |= set(rule.condition.required_attrs if rule.condition else ())
+        missing = self.required_attrs - set(available)
         if missing:
             raise ConfigurationError(
                 f"Nothing fills in the attributes {', '.join(sorted(missing))}; name a producer under `attrs`"

@@ -12,6 +12,7 @@ from http import HTTPStatus
 from typing import Any
 
 from dynamo.core.objectrepository import ObjectRepository
+from dynamo.core.registry.access import Registry
 from dynamo.dataformat import Configuration, DynamoError
 from dynamo.web.exceptions import WebError
 from dynamo.web.fleet_now import FleetNow
@@ -75,6 +76,7 @@ def respond(
     loader: Loader,
     config: Configuration,
     inventory: ObjectRepository,
+    registry: Registry | None = None,
     authorizer: Any = None,
     take_write_slot: Callable[[], bool] = lambda: True,
     now: FleetNow | None = None,
@@ -104,6 +106,8 @@ def respond(
             module.authorizer = authorizer
         if module.require_appmanager:
             module.appmanager = now or FleetNow()
+        module.registry = registry or Registry()
+        module.method = request.method
         module.input_data = parameters.input_data
         data = module.run(request.caller, parameters.values, inventory)
         headers = [(str(name), str(value)) for name, value in module.additional_headers]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
+import socket
 import ssl
 import time
 from pathlib import Path
@@ -13,7 +14,7 @@ from typing import Any
 from aiohttp import web
 
 from dynamo.core.applications.scheduler import Scheduler
-from dynamo.core.dn import dn_of_subject
+from dynamo.core.dn import dn_of_subject, dn_of_text
 from dynamo.core.serverconfig import WebConfig
 from dynamo.dataformat import Configuration, ConfigurationError
 from dynamo.web.answer import Answer, WebRequest, envelope, path_parts
@@ -61,10 +62,20 @@ class Listener:
                 assert isinstance(server, asyncio.Server)
                 self.ports[scheme] = server.sockets[0].getsockname()[1]
                 LOG.info("Web: %s://%s:%d", scheme, self._config.host, self.ports[scheme])
+            if self._config.socket is not None:
+                await self._listen_for_a_front(runner, Path(self._config.socket))
             started.set()
             await asyncio.Event().wait()
         finally:
             await runner.cleanup()
+
+    @staticmethod
+    async def _listen_for_a_front(runner: web.AppRunner, path: Path) -> None:
+        path.unlink(missing_ok=True)
+        site = web.UnixSite(runner, str(path))
+        await site.start()
+        path.chmod(0o660)  # whoever can write here can claim to be any user
+        LOG.info("Web: %s for a front", path)
 
     def _context(self) -> ssl.SSLContext:
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
@@ -86,21 +97,30 @@ class Listener:
         return context
 
     async def _handle(self, request: web.Request) -> web.StreamResponse:
+        version = f'"{self._scheduler.member.applied}"'
         answer = await self._answer(request)
         headers = {name: value for name, value in answer.headers}
+        if answer.status == 200 and _depends_on_inventory_only(request):
+            headers["ETag"] = version
+            if request.headers.get("If-None-Match") == version:
+                return web.Response(status=304, headers={"ETag": version})
         headers["Content-Type"] = f"{answer.content_type}; charset=utf-8"
         headers.setdefault("X-Content-Type-Options", "nosniff")
         return web.Response(status=answer.status, body=answer.body.encode(), headers=headers)
 
     async def _answer(self, request: web.Request) -> Answer:
+        if request.method != "GET" and request.headers.get("Sec-Fetch-Site") == "cross-site":
+            # A browser sends the certificate along with whatever a page of somebody else makes it send.
+            return envelope(403, "A page of another site sent this request.")
         mode, module, command = path_parts(request.path)
         if mode in ("js", "css"):
             return self._file(mode, "/".join(filter(None, (module, command))))
         if mode not in (*MODES, "phedexdata"):
             return envelope(404, f"Invalid request {mode}.")
         caller, authenticated = NOBODY, False
-        if request.secure:
-            found = self._caller(request)
+        front = _front_dn(request)
+        if request.secure or front is not None:
+            found = self._caller(request, front)
             if isinstance(found, Answer):
                 return found
             caller, authenticated = found, True
@@ -122,10 +142,13 @@ class Listener:
             answer = await answer_in_child(asked, self._loader, self._modules, self._scheduler, self._scratch)
         return _phedex(answer, request, module, command) if mode == "phedexdata" else answer
 
-    def _caller(self, request: web.Request) -> Caller | Answer:
-        transport = request.transport
-        certificate = (transport.get_extra_info("peercert") if transport else None) or {}
-        dn = dn_of_subject(certificate.get("subject", ()))
+    def _caller(self, request: web.Request, front: str | None) -> Caller | Answer:
+        if front is None:
+            transport = request.transport
+            certificate = (transport.get_extra_info("peercert") if transport else None) or {}
+            dn = dn_of_subject(certificate.get("subject", ()))
+        else:
+            dn = dn_of_text(front)
         user = self._scheduler.users.identify_user(dn, check_trunc=True)
         if user is None:
             return envelope(403, f"Unknown user. Client name: {dn}")
@@ -137,6 +160,23 @@ class Listener:
         if base in path.parents and path.is_file():
             return Answer(200, _TYPES.get(path.suffix, "text/plain"), path.read_text())
         return Answer(404, "text/plain", f"Invalid request {mode}/{name}.\n\n")
+
+
+def _front_dn(request: web.Request) -> str | None:
+    """The name in the certificate that a front has seen.  Nothing that came over TCP is believed."""
+    transport = request.transport
+    connected = None if transport is None else transport.get_extra_info("socket")
+    if connected is None or connected.family != socket.AF_UNIX:
+        return None
+    if request.headers.get("X-Request-Scheme", "http") != "https":
+        return None
+    return request.headers.get("X-SSL-Client-S-DN", "")
+
+
+def _depends_on_inventory_only(request: web.Request) -> bool:
+    mode, module, command = path_parts(request.path)
+    others = ("requestlist", "transferrequests")
+    return request.method == "GET" and mode == "data" and module == "inventory" and command not in others
 
 
 def _phedex(answer: Answer, request: web.Request, module: str, command: str) -> Answer:

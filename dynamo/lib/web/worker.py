@@ -14,12 +14,14 @@ from typing import NoReturn
 
 from dynamo.core.applications.batch import BatchReader, batch_frames
 from dynamo.core.applications.child import EXIT_FAILED, leave_the_server
+from dynamo.core.applications.questions import ChildChannel, answer_frame
 from dynamo.core.applications.sandbox import confine
 from dynamo.core.applications.scheduler import Scheduler
 from dynamo.core.authorizer import Authorizer
 from dynamo.core.components.persistency import InventoryStore
 from dynamo.core.dynamoinventory import DynamoInventory
-from dynamo.dataformat import Configuration, DynamoError
+from dynamo.core.registry.access import Registry
+from dynamo.dataformat import Configuration, DynamoError, OperationalError
 from dynamo.web.answer import Answer, WebRequest, envelope, respond
 from dynamo.web.fleet_now import FleetNow
 from dynamo.web.loader import Loader
@@ -31,7 +33,7 @@ ANSWER_S = 120.0
 MAX_ANSWER = 256 << 20
 """Largest answer, in bytes."""
 
-_READY, _SLOT, _YES = b"R", b"W", b"Y"
+_READY, _SLOT, _YES, _QUESTION = b"R", b"W", b"Y", b"Q"
 
 
 async def answer_in_child(
@@ -77,9 +79,12 @@ async def answer_in_child(
             if first != _READY:
                 return envelope(503, "The server has no process for this request.")
             head = await loop.sock_recv(ours, 1)
-            if head == _SLOT:
-                has_slot = scheduler.member.take_write_slot()
-                await loop.sock_sendall(ours, _YES if has_slot else b"N")
+            while head in (_SLOT, _QUESTION):
+                if head == _SLOT:
+                    has_slot = has_slot or scheduler.member.take_write_slot()
+                    await loop.sock_sendall(ours, _YES if has_slot else b"N")
+                else:
+                    await loop.sock_sendall(ours, await _answered(ours, scheduler))
                 head = await loop.sock_recv(ours, 1)
             data = bytearray()
             while piece := await loop.sock_recv(ours, 1 << 16):
@@ -107,6 +112,18 @@ async def answer_in_child(
         ours.close()
         if pid:
             await _reap(pid)
+
+
+async def _answered(channel: socket.socket, scheduler: Scheduler) -> bytes:
+    """The answer to one question to the registry, whose frame begins now."""
+    loop = asyncio.get_running_loop()
+    reader = BatchReader()
+    while not reader.questions:
+        data = await loop.sock_recv(channel, 1 << 16)
+        if not data:
+            raise OperationalError("The process of the request ended in the middle of a question")
+        reader.feed(data)  # it waits for the answer, so nothing comes behind the question
+    return answer_frame(scheduler.desk, reader.questions[0], may_change=True)
 
 
 async def _reap(pid: int) -> None:
@@ -153,7 +170,8 @@ def _run_child(
             channel.sendall(_SLOT)
             return channel.recv(1) == _YES
 
-        answer = respond(request, loader, config, proxy, authorizer, take_write_slot, now)
+        registry = Registry(ChildChannel(channel, _QUESTION))
+        answer = respond(request, loader, config, proxy, registry, authorizer, take_write_slot, now)
         body = json.dumps(
             {
                 "status": answer.status,

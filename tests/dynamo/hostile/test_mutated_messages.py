@@ -183,8 +183,8 @@ def test_a_program_that_dies_while_it_sends_changes_nothing(server: SingleServer
         "from dynamo.dataformat import Site\n"
         "for number in range(3000):\n    executable.inventory.update(Site(f'K{number}'))\n"
         "frames = child.batch_frames\n"
-        "def dying(commands):\n"
-        "    for number, frame in enumerate(frames(commands)):\n"
+        "def dying(commands, notes):\n"
+        "    for number, frame in enumerate(frames(commands, notes)):\n"
         "        if number == 1500:\n            os.kill(os.getpid(), 9)\n"
         "        yield frame\n"
         "child.batch_frames = dying\n",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import pwd
 import shutil
@@ -9,11 +10,14 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
+import dynamo.exec.detox
 import pytest
+from dynamo.client.webserver import WebServer
+from dynamo.dataformat import OperationalError
 from selenium import webdriver
 from selenium.webdriver.common.by import By
 
-from tests.dynamo.applications.test_detox import FILL
+from tests.dynamo.applications.test_detox import FILL, POLICY
 from tests.dynamo.single_server import SingleServer, wait_for
 
 BROWSER = shutil.which("chromium")
@@ -67,11 +71,15 @@ def _as_nobody(home: Path) -> dict[str, object]:
     return {"user": user.pw_uid, "group": user.pw_gid, "extra_groups": []}
 
 
-def _rows(browser: webdriver.Chrome, server: SingleServer, path: str) -> list[list[str]]:
-    browser.get(f"http://localhost:{server.ports['http']}{path}")
+def _screenshot(browser: webdriver.Chrome, name: str) -> None:
     screenshots = os.environ.get("SCREENSHOTS")
     if screenshots:
-        browser.save_screenshot(f"{screenshots}/{path.strip('/').split('?')[0].replace('/', '-')}.png")
+        browser.save_screenshot(f"{screenshots}/{name}.png")
+
+
+def _rows(browser: webdriver.Chrome, server: SingleServer, path: str) -> list[list[str]]:
+    browser.get(f"http://localhost:{server.ports['http']}{path}")
+    _screenshot(browser, path.strip("/").split("?")[0].replace("/", "-"))
     return [
         [cell.text for cell in row.find_elements(By.TAG_NAME, "td")]
         for row in browser.find_elements(By.CSS_SELECTOR, "tbody tr")
@@ -95,6 +103,62 @@ def test_statistics_are_shown_as_bars(browser: webdriver.Chrome, server: SingleS
 def test_applications_are_shown_with_their_status(browser: webdriver.Chrome, server: SingleServer) -> None:
     (row,) = _rows(browser, server, "/web/applications")
     assert row[1:7] == ["<fill>", "done", "write", "admin", "single", "0"]
+
+
+def test_detox_shows_cycles_and_decisions_with_their_reason(
+    browser: webdriver.Chrome, server: SingleServer
+) -> None:
+    assert _rows(browser, server, "/web/detox") == []
+    with tempfile.TemporaryDirectory(prefix="dynamo-policy-") as name:
+        Path(name).chmod(0o755)  # programs run as another user
+        policy = Path(name) / "policy.txt"
+        policy.write_text(POLICY)
+        detox = Path(dynamo.exec.detox.__file__)
+        done = server.dynamo("-H", f"{detox} -p {policy} --test -m first")
+        assert done.returncode == 0, done.stderr
+    (site,) = _rows(browser, server, "/web/detox/test")
+    assert site[0] == "D1"
+    assert [
+        span.get_attribute("title") for span in browser.find_elements(By.CSS_SELECTOR, ".stacked span")
+    ] == [
+        "delete",
+        "keep",
+        "protect",
+    ]
+    browser.find_element(By.LINK_TEXT, "D1").click()
+    rows = browser.find_elements(By.CSS_SELECTOR, "table:last-of-type tbody tr")
+    texts = [row.text for row in rows]
+    assert any(
+        text.startswith("protect /Keep/1") and "Protect dataset.name == /Keep/*" in text for text in texts
+    )
+    assert any(text.startswith("delete /Old/1") and "default: Dismiss" in text for text in texts)
+    _screenshot(browser, "web-detox-site")
+
+
+def test_an_operator_sees_logs_and_ends_applications(server: SingleServer) -> None:
+    waiting = server.script("import time\nprint('waits', flush=True)\ntime.sleep(600)\n", "waiting.py")
+    number = json.loads(server.dynamo("-A", "--json", waiting).stdout)["appid"]
+    admin, guest = (
+        WebServer(f"localhost:{server.ports['https']}", str(server.certificates[user]), None, str(server.ca))
+        for user in ("admin", "guest")
+    )
+    asked = [("appid", str(number))]
+    wait_for(lambda: "waits" in (admin.get("applications/log", asked)["data"]["stdout"] or ""), "Some output")
+    for refused in (
+        lambda: guest.get("applications/log", asked),
+        lambda: guest.post_form("applications/kill", asked),
+        lambda: admin.get("applications/kill", asked),
+    ):
+        with pytest.raises(OperationalError, match="refuses"):
+            refused()
+    assert admin.post_form("applications/kill", asked)["data"]["result"] == "success"
+
+    def ended() -> bool:
+        apps = admin.get("applications/current", [])["data"]
+        return any(app["appid"] == number and app["status"] == "killed" for app in apps)
+
+    wait_for(ended, "End of the application")
+    assert admin.post_form("applications/kill", asked)["data"]["result"] == "noaction"
 
 
 def test_servers_are_shown_with_the_primary(browser: webdriver.Chrome, server: SingleServer) -> None:

@@ -18,12 +18,15 @@ from typing import NoReturn
 
 from dynamo.core import executable as interface
 from dynamo.core.applications.batch import batch_frames
+from dynamo.core.applications.questions import ChildChannel
 from dynamo.core.applications.sandbox import confine
 from dynamo.core.authorizer import Authorizer
 from dynamo.core.components.persistency import InventoryStore
 from dynamo.core.dynamoinventory import DynamoInventory
 from dynamo.core.master.applications import AuthLevel
+from dynamo.core.objectrepository import Command
 from dynamo.core.proxy import InventoryProxy
+from dynamo.core.registry.access import Note, Registry
 
 READY = b"R"
 """Sent when the child has its own view of the store; the server may go on then."""
@@ -107,13 +110,17 @@ def _work(task: Task, proxy: InventoryProxy, authorizer: Authorizer, channel: so
     interface.read_only = task.auth_level is not AuthLevel.WRITE
     interface.authorized = task.auth_level is not AuthLevel.NOAUTH
     interface.authorizer = authorizer
+    interface.registry = registry = Registry(ChildChannel(channel))
     if task.executable is None:
         print(BANNER)
         code.interact(banner="", local={"inventory": proxy, "__name__": "__console__"}, exitmsg="")
         return 0
     exit_code = run_program(task.executable, task.work_area / "exec.py", task.args)
-    if exit_code == 0 and task.auth_level is AuthLevel.WRITE and proxy.commands:
-        exit_code = _send(proxy, channel)
+    if exit_code == 0:
+        commands = proxy.commands if task.auth_level is AuthLevel.WRITE else []
+        notes = registry.notes if task.auth_level is not AuthLevel.NOAUTH else []
+        if commands or notes:
+            exit_code = _send(commands, notes, channel)
     return exit_code
 
 
@@ -141,11 +148,12 @@ def run_program(executable: bytes, path: Path, args: str) -> int:
     return 0
 
 
-def _send(proxy: InventoryProxy, channel: socket.socket) -> int:
-    total = len(proxy.commands)
-    print(f"Sending {total} updated objects to the server process.", file=sys.stderr)
+def _send(commands: list[Command], notes: list[Note], channel: socket.socket) -> int:
+    total = len(commands) + len(notes)
+    if commands:
+        print(f"Sending {len(commands)} updated objects to the server process.", file=sys.stderr)
     shown = 0
-    for number, frame in enumerate(batch_frames(proxy.commands), 1):
+    for number, frame in enumerate(batch_frames(commands, notes), 1):
         channel.sendall(frame)
         if number * 10 // total > shown and number <= total:
             shown = number * 10 // total

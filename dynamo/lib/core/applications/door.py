@@ -285,7 +285,11 @@ class Door:
         theirs, ours = os.pipe()
         console = os.fdopen(ours, "wb", buffering=0)
         try:
-            job = Job(Task(None, "", AuthLevel.NOAUTH, area, self._scheduler.console_user), None)
+            job = Job(
+                Task(None, "", AuthLevel.NOAUTH, area, self._scheduler.console_user),
+                None,
+                self._scheduler.desk,
+            )
             async with self._scheduler.member.image:
                 self._scheduler.member.catch_up()
                 await job.start(self._scheduler.inventory, Authorizer(self._scheduler.users), stdin=theirs)

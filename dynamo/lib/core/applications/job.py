@@ -13,9 +13,12 @@ from typing import Any
 
 from dynamo.core.applications.batch import BatchReader
 from dynamo.core.applications.child import READY, TAKEN, Task, run_child
+from dynamo.core.applications.questions import answer_frame
 from dynamo.core.authorizer import Authorizer
 from dynamo.core.dynamoinventory import BatchRefused, DynamoInventory
 from dynamo.core.objectrepository import Action
+from dynamo.core.registry.access import Note
+from dynamo.core.registry.desk import Desk
 
 LOG = logging.getLogger(__name__)
 
@@ -37,22 +40,27 @@ class Ending(Enum):
 
 @dataclass(slots=True)
 class Outcome:
-    """How a job ended.  `commands` is what a program that ended well wants changed."""
+    """How a job ended.  `commands` and `notes` are what a program that ended well wants changed."""
 
     ending: Ending
     exit_code: int
     reason: str = ""
     commands: list[tuple[Action, dict[str, Any]]] = field(default_factory=list)
+    notes: list[Note] = field(default_factory=list)
 
 
 class Job:
     """A child and what it sends.  All waits have a limit."""
 
-    def __init__(self, task: Task, timeout: float | None, grace: float = GRACE_S) -> None:
-        """`timeout` in seconds, None = as long as it takes; `grace` between asking and killing, in seconds."""
+    def __init__(self, task: Task, timeout: float | None, desk: Desk, grace: float = GRACE_S) -> None:
+        """`timeout` in seconds, None = as long as it takes; `grace` between asking and killing, in seconds.
+
+        `desk` answers what the program asks; it changes nothing there before its end.
+        """
         self.task = task
         self.pid = 0
         self._timeout = timeout
+        self._desk = desk
         self._grace = grace
         self._kill = asyncio.Event()
         self._reason = ""
@@ -148,10 +156,11 @@ class Job:
             return Outcome(Ending.BROKEN, exit_code or 1, str(problem))
         if self._kill.is_set():
             return Outcome(Ending.KILLED, exit_code, self._reason)
-        if exit_code == 0 and reader.commands and not reader.is_complete:
+        if exit_code == 0 and reader.has_begun and not reader.is_complete:
             return Outcome(Ending.BROKEN, 1, "Its changes did not arrive completely")
-        commands = reader.commands if exit_code == 0 else []
-        return Outcome(Ending.EXITED, exit_code, "", commands)
+        if exit_code != 0:
+            return Outcome(Ending.EXITED, exit_code)
+        return Outcome(Ending.EXITED, exit_code, "", reader.commands, reader.notes)
 
     async def _take(self, channel: socket.socket, reader: BatchReader) -> None:
         loop = asyncio.get_running_loop()
@@ -161,10 +170,13 @@ class Job:
             if reader.is_complete:
                 await loop.sock_sendall(channel, TAKEN)
                 return
+            while reader.questions:
+                answer = answer_frame(self._desk, reader.questions.pop(0), may_change=False)
+                await loop.sock_sendall(channel, answer)
             try:
-                async with asyncio.timeout(SILENCE_S):
+                async with asyncio.timeout(SILENCE_S if reader.is_sending else None):
                     data = await loop.sock_recv(channel, 1 << 16)
             except TimeoutError:
                 raise BatchRefused(f"It was silent for {SILENCE_S} s in the middle of its changes") from None
-        if reader.commands:
+        if reader.has_begun:
             raise BatchRefused("Its changes did not arrive completely")

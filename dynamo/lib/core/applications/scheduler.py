@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import os
 import secrets
 import shutil
 import time
@@ -18,6 +19,8 @@ from dynamo.core.cluster.member import Member
 from dynamo.core.master.applications import Application, ApplicationQueue, AuthLevel, Status
 from dynamo.core.master.authorizations import Authorizations
 from dynamo.core.master.users import Users
+from dynamo.core.registry.access import Note
+from dynamo.core.registry.desk import Desk
 from dynamo.dataformat import DynamoError, OperationalError
 
 LOG = logging.getLogger(__name__)
@@ -25,6 +28,8 @@ LOG = logging.getLogger(__name__)
 Result = TypeVar("Result")
 
 DAY_S = 86400
+SHOWN_BYTES = 20_000
+"""How much of what an application printed is shown to operators, from its end."""
 DATABASE_S = 1.0
 """How long to wait before a database that is away is asked again, in seconds."""
 OUTPUT_S = 0.5
@@ -47,6 +52,7 @@ class Scheduler:
         queue: ApplicationQueue,
         authorizations: Authorizations,
         users: Users,
+        desk: Desk,
         work_base: Path,
         *,
         timeout: float,
@@ -59,6 +65,7 @@ class Scheduler:
         self.inventory = member.inventory
         self.queue = queue
         self.users = users
+        self.desk = desk
         self.jobs: dict[int, Job] = {}
         self.name = member.name
         self._authorizations = authorizations
@@ -71,12 +78,27 @@ class Scheduler:
         self._cleaned = -CLEAN_S
         self._wake = asyncio.Event()
         self._changed = asyncio.Condition()
+        desk.add_change("applications.printed", self.printed)
 
     def new_work_area(self) -> Path:
         """A fresh folder for one application."""
         area = self._work_base / secrets.token_hex(8)
         area.mkdir(mode=0o700, parents=True)
         return area
+
+    def printed(self, number: int) -> list[str | None]:
+        """The end of what an application printed on both streams; None where it lies on another server."""
+        app = self.queue.get(number)
+        found: list[str | None] = []
+        for index, name in enumerate(("_stdout", "_stderr"), 1):
+            try:
+                with (Path("/dev/null" if app is None else app.path) / name).open("rb") as output:
+                    output.seek(max(0, output.seek(0, os.SEEK_END) - SHOWN_BYTES))
+                    found.append(output.read().decode("utf-8", "replace"))
+            except OSError:
+                kept = self.queue.output(number, index, 0)
+                found.append(kept[-SHOWN_BYTES:].decode("utf-8", "replace") or None)
+        return found
 
     def wake(self) -> None:
         """Look into the queue at once."""
@@ -136,19 +158,20 @@ class Scheduler:
             group.create_task(self._run(app, job))
 
     def _next(self) -> Application | None:
-        if self.queue.has_waiting_writer() and self.member.take_write_slot():
-            app = self.queue.assign_next(self.name, writer=True)
+        locked = self.desk.answer("locks.locked", {}, may_change=False)
+        if self.queue.has_waiting_writer(locked) and self.member.take_write_slot():
+            app = self.queue.assign_next(self.name, True, locked)
             if app is not None:
                 return app
             self.member.give_write_slot()
-        return self.queue.assign_next(self.name, writer=False)
+        return self.queue.assign_next(self.name, False, locked)
 
     def _job(self, app: Application) -> Job:
         hours = app.timeout
         limit = self._timeout if hours == 0 else hours * 3600.0
         area = Path(app.path) if app.user_host == self.name else self.new_work_area()
         task = Task(self.queue.executable(app.id), app.args, app.auth_level, area, self.console_user)
-        return Job(task, None if hours < 0 else max(limit, 1.0))
+        return Job(task, None if hours < 0 else max(limit, 1.0), self.desk)
 
     async def _run(self, app: Application, job: Job) -> None:
         status: Status = Status.FAILED
@@ -190,7 +213,7 @@ class Scheduler:
             outcome = await job.run()
             if copying is not None:
                 copying.cancel()
-        if outcome.ending is Ending.EXITED and outcome.exit_code == 0 and outcome.commands:
+        if outcome.ending is Ending.EXITED and outcome.exit_code == 0 and (outcome.commands or outcome.notes):
             await self._apply(app, outcome)
         if outcome.reason:
             LOG.warning("Application %d (%s): %s", app.id, app.title, outcome.reason)
@@ -204,11 +227,18 @@ class Scheduler:
 
     async def _apply(self, app: Application, outcome: Outcome) -> None:
         try:
-            await self.member.write(outcome.commands, app.id)
+            if app.auth_level is AuthLevel.WRITE:
+                await self.member.write(outcome.commands, app.id, lambda: self.desk.perform(outcome.notes))
+            elif outcome.notes:
+                self._note(outcome.notes)
         except DynamoError as error:
             outcome.exit_code, outcome.reason = 1, f"Nothing was changed: {error}"
             return
         LOG.info("Application %d (%s) changed %d objects", app.id, app.title, len(outcome.commands))
+
+    def _note(self, notes: list[Note]) -> None:
+        with self.member.together():
+            self.desk.perform(notes)
 
     async def _copy_output(self, app: Application, area: Path) -> None:
         """Hand output on to the server whose client waits for it."""

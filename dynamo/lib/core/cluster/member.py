@@ -6,12 +6,15 @@ import asyncio
 import gc
 import logging
 import time
+from collections.abc import Callable
+from contextlib import AbstractContextManager
 from typing import Any
 
 from dynamo.core.components.impl.database import Database
 from dynamo.core.dynamoinventory import DynamoInventory
 from dynamo.core.master.applications import ApplicationQueue
 from dynamo.core.master.changelog import ChangeLog, Commands
+from dynamo.core.master.database import transaction
 from dynamo.core.master.lease import PRIMARY, WRITE, Held, Leases
 from dynamo.core.master.servers import SILENT_S, ServerRow, Servers, ServerStatus
 from dynamo.core.serverconfig import Component
@@ -38,6 +41,7 @@ class Member:
         self.inventory = inventory
         self.image = asyncio.Lock()
         self.is_primary = False
+        self._database = database
         self._leases = Leases(database, name, ttl)
         self._log = ChangeLog(database, self._leases)
         self._servers = Servers(database)
@@ -48,6 +52,11 @@ class Member:
         self._told = 0
         self._writing: Held | None = None
         self._primary: Held | None = None
+
+    @property
+    def applied(self) -> int:
+        """Number of the last batch that the image has."""
+        return self._applied
 
     def start(self) -> None:
         """Load the image, from the own store or as a clone of another server's, and catch up with the log.
@@ -173,21 +182,45 @@ class Member:
             except OperationalError as error:
                 LOG.warning("The right to write was not given back, it ends by itself: %s", error)
 
-    async def write(self, commands: Commands, app_id: int = 0) -> None:
+    def together(self) -> AbstractContextManager[None]:
+        """What is done within happens in the shared database at its end, or not at all."""
+        return transaction(self._database)
+
+    async def write(
+        self, commands: Commands, app_id: int = 0, also: Callable[[], None] | None = None
+    ) -> None:
         """Change the inventory of the whole fleet, all or nothing.
 
+        `also` changes something else in the shared database, in the same transaction.
         Raises BatchRefused for changes that do not fit, Fenced when the right to write has gone.
         """
         held = self._writing
         if held is None:
             raise OperationalError("The right to write has gone; nothing was changed")
+        if not commands:
+            with self.together():
+                self._leases.check(held)
+                if also is not None:
+                    also()
+            return
         async with self.image:
             try:
                 self.catch_up()
-                self.inventory.apply(commands, lambda: self._log.append(held, self.name, app_id, commands))
+                self.inventory.apply(
+                    commands, lambda: self._log.append(held, self.name, app_id, commands, also)
+                )
                 self._applied = self.inventory.store_version().sequence
             finally:
                 freeze_image()
+
+    def keep_right(self, name: str, held: Held | None) -> Held | None:
+        """Keep a right of the fleet, or take it when nobody has it; None while somebody else has.
+
+        Raises OperationalError while the database is away.
+        """
+        if held is not None and self._leases.renew(held):
+            return held
+        return self._leases.acquire(name)
 
     def servers_now(self) -> list[dict[str, Any]]:
         """All servers, for people."""

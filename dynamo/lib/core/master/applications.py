@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import time
+from collections.abc import Sequence
 from enum import StrEnum
 from typing import Any, NamedTuple
 
@@ -143,17 +144,24 @@ class ApplicationQueue:
                 return bytes(executable)
         return None
 
-    def has_waiting_writer(self) -> bool:
-        """Does an application wait that writes?"""
-        return bool(self._select("WHERE a.status = 'new' AND a.auth_level = 'write' LIMIT 1"))
+    def has_waiting_writer(self, locked: Sequence[str] = ()) -> bool:
+        """Does an application wait that writes, with a title that is not locked?"""
+        return bool(self._waiting(True, locked))
 
-    def assign_next(self, server: str, writer: bool) -> Application | None:
-        """Take the oldest waiting application that writes, or that does not; None when none waits."""
+    def _waiting(self, writer: bool, locked: Sequence[str]) -> list[Application]:
         word = "=" if writer else "<>"
+        free = f"AND a.title NOT IN ({', '.join('?' * len(locked))})" if locked else ""
+        return self._select(
+            f"WHERE a.status = 'new' AND a.auth_level {word} 'write' {free} ORDER BY a.id LIMIT 1", *locked
+        )
+
+    def assign_next(self, server: str, writer: bool, locked: Sequence[str] = ()) -> Application | None:
+        """Take the oldest waiting application that writes, or that does not; None when none waits.
+
+        Those whose title is `locked` go on waiting.
+        """
         while True:
-            found = self._select(
-                f"WHERE a.status = 'new' AND a.auth_level {word} 'write' ORDER BY a.id LIMIT 1"
-            )
+            found = self._waiting(writer, locked)
             if not found:
                 return None
             if self._database.change(

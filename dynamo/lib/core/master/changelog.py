@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 from dynamo.core.components.impl.database import Database
@@ -34,13 +35,22 @@ class ChangeLog:
         self._database = database
         self._leases = leases
 
-    def append(self, held: Held, writer: str, app_id: int, commands: Commands) -> Version:
-        """Add a batch, if the right to write is still here; its number.
+    def append(
+        self,
+        held: Held,
+        writer: str,
+        app_id: int,
+        commands: Commands,
+        also: Callable[[], None] | None = None,
+    ) -> Version:
+        """Add a batch, if the right to write is still here; its number.  `also` belongs to the same transaction.
 
         Raises Fenced when it is not; nothing is added then.
         """
         with transaction(self._database):
             self._leases.check(held)
+            if also is not None:
+                also()
             sequence = self._database.execute(
                 "INSERT INTO change_batches (epoch, writer, app_id, committed)"
                 f" VALUES (?, ?, ?, {self._database.clock})",

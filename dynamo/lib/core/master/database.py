@@ -6,11 +6,13 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from dynamo.core.cluster.group_database import GroupDatabase
 from dynamo.core.components.impl.database import Database
 from dynamo.core.components.impl.mysql_database import MySQLDatabase
 from dynamo.core.components.impl.mysqlstore import TEXTS as MYSQL_TEXTS
 from dynamo.core.components.impl.sqlite_database import SQLiteDatabase
 from dynamo.core.components.impl.sqlitestore import TEXTS as SQLITE_TEXTS
+from dynamo.core.registry.tables import TABLES as REGISTRY_TABLES
 from dynamo.core.serverconfig import MasterConfig
 
 _TABLES = """
@@ -81,12 +83,15 @@ def open_master(config: MasterConfig) -> Database:
         sqlite = SQLiteDatabase(path)
         path.chmod(0o600)
         return _with_tables(sqlite, {**_SQLITE, **SQLITE_TEXTS}, "")
+    if config.replicas is not None:
+        return _with_tables(GroupDatabase(config.replicas), {**_MYSQL, **MYSQL_TEXTS}, " ENGINE=InnoDB")
     return _with_tables(MySQLDatabase(config.db_params or {}), {**_MYSQL, **MYSQL_TEXTS}, " ENGINE=InnoDB")
 
 
 def _with_tables(database: Database, types: dict[str, str], suffix: str) -> Database:
-    for statement in _TABLES.format(**types).split(";"):
-        database.execute(statement.strip() + (suffix if "CREATE TABLE" in statement else ""))
+    for statement in (_TABLES + ";" + REGISTRY_TABLES).format(**types).split(";"):
+        if statement.strip():
+            database.execute(statement.strip() + (suffix if "CREATE TABLE" in statement else ""))
     return database
 
 

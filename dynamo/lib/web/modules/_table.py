@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import html
+from collections.abc import Sequence
 
 
 def bar(part: float, whole: float) -> str:
@@ -19,3 +20,14 @@ def table(heads: list[str], rows: list[list[str]]) -> str:
     head = "".join(f"<th>{html.escape(text)}</th>" for text in heads)
     body = "".join("<tr>" + "".join(f"<td>{cell}</td>" for cell in row) + "</tr>\n" for row in rows)
     return f"<table><thead><tr>{head}</tr></thead><tbody>\n{body}</tbody></table>"
+
+
+def stacked_bar(parts: list[int], kinds: Sequence[str]) -> str:
+    """A bar of several parts, each with a style sheet's class."""
+    whole = sum(parts)
+    pieces = "".join(
+        f'<span class="{kind}" title="{kind}" style="width:{100 * part / whole:.1f}%"></span>'
+        for part, kind in zip(parts, kinds, strict=True)
+        if whole > 0
+    )
+    return f'<div class="bar stacked">{pieces}</div>'

@@ -1,4 +1,4 @@
-"""The queue of applications."""
+"""The queue of applications: what waits, runs and has ended, what it printed, and its end on demand."""
 
 from __future__ import annotations
 
@@ -8,33 +8,104 @@ from typing import Any
 
 from dynamo.core.objectrepository import ObjectRepository
 from dynamo.dataformat import Configuration
+from dynamo.web.exceptions import AuthorizationError, IllFormedRequest, InvalidRequest, MissingParameter
 from dynamo.web.modules._base import WebModule
 from dynamo.web.modules._html import HTMLMixin
 from dynamo.web.modules._table import table
 from dynamo.web.request import Caller
 
+Row = dict[str, Any]
+_UNFINISHED = ("new", "assigned", "run")
 
-class Current(WebModule):
-    """`current`: the newest applications, newest first."""
 
+def _may_operate(caller: Caller) -> bool:
+    return any((role, "application") in caller.authlist for role in ("admin", "operator"))
+
+
+class _QueueModule(WebModule):
     def __init__(self, config: Configuration) -> None:
         super().__init__(config)
         self.require_appmanager = True
 
-    def run(self, caller: Caller, request: dict[str, Any], inventory: ObjectRepository) -> Any:
+    def asked_for(self, request: Row) -> Row:
+        """The application of `appid`.  Raises MissingParameter, IllFormedRequest, InvalidRequest."""
+        if "appid" not in request:
+            raise MissingParameter("appid")
+        number = str(request["appid"])
+        if not number.isdigit():
+            raise IllFormedRequest("appid", number, hint="appid must be an integer")
+        for app in self.appmanager.applications:
+            if app["appid"] == int(number):
+                return dict(app)
+        raise InvalidRequest(f"Unknown appid {number}, or not among the newest")
+
+    def printed(self, app: Row) -> Row:
+        """The end of both outputs; None for one that is not on this server."""
+        stdout, stderr = self.registry.ask("applications.printed", number=app["appid"])
+        return {"appid": app["appid"], "server": app["server"], "stdout": stdout, "stderr": stderr}
+
+
+class Current(_QueueModule):
+    """`current`: the newest applications, newest first."""
+
+    def run(self, caller: Caller, request: Row, inventory: ObjectRepository) -> Any:
         shown = ("appid", "title", "status", "auth_level", "user_name", "server", "exit_code", "timestamp")
         return [{name: app[name] for name in shown} for app in self.appmanager.applications]
 
 
-class QueuePage(WebModule, HTMLMixin):
-    """The same as a page."""
+class Log(_QueueModule):
+    """`log`: the end of what `appid` printed, for users with role admin or operator on application."""
 
     def __init__(self, config: Configuration) -> None:
-        WebModule.__init__(self, config)
-        HTMLMixin.__init__(self, "Dynamo applications")
-        self.require_appmanager = True
+        super().__init__(config)
+        self.must_authenticate = True
 
-    def run(self, caller: Caller, request: dict[str, Any], inventory: ObjectRepository) -> Any:
+    def run(self, caller: Caller, request: Row, inventory: ObjectRepository) -> Any:
+        if not _may_operate(caller):
+            raise AuthorizationError
+        return self.printed(self.asked_for(request))
+
+
+class Kill(_QueueModule):
+    """`kill`: end the application `appid` (POST), for users with role admin or operator on application."""
+
+    def __init__(self, config: Configuration) -> None:
+        super().__init__(config)
+        self.must_authenticate = True
+
+    def run(self, caller: Caller, request: Row, inventory: ObjectRepository) -> Any:
+        if not _may_operate(caller):
+            raise AuthorizationError
+        if self.method != "POST":
+            raise InvalidRequest("Send this with POST")
+        app = self.asked_for(request)
+        if app["status"] not in _UNFINISHED:
+            return {"result": "noaction", "detail": f"Application {app['appid']} is {app['status']} already"}
+        self.registry.ask("applications.kill", number=app["appid"], reason=f"User {caller.name} ended it")
+        return {"result": "success", "detail": f"Application {app['appid']} will end"}
+
+
+_KILL = """
+document.addEventListener("submit", async event => {
+  event.preventDefault();
+  const body = new URLSearchParams(new FormData(event.target));
+  const answer = await fetch(event.target.action, {method: "POST", body});
+  const value = await answer.json();
+  document.getElementById("said").textContent = value.data ? value.data.detail : value.message;
+});
+"""
+
+
+class QueuePage(_QueueModule, HTMLMixin):
+    """The same as a page; whoever may operate gets logs and a button that ends an application."""
+
+    def __init__(self, config: Configuration) -> None:
+        _QueueModule.__init__(self, config)
+        HTMLMixin.__init__(self, "Dynamo applications")
+        self.header_script = _KILL
+
+    def run(self, caller: Caller, request: Row, inventory: ObjectRepository) -> Any:
+        operates = _may_operate(caller)
         rows = [
             [
                 str(app["appid"]),
@@ -45,14 +116,45 @@ class QueuePage(WebModule, HTMLMixin):
                 html.escape(app["server"]),
                 "" if app["exit_code"] is None else str(app["exit_code"]),
                 time.strftime("%Y-%m-%d %H:%M:%S", time.gmtime(app["timestamp"])),
+                _actions(app) if operates else "",
             ]
             for app in self.appmanager.applications
         ]
-        hint = "<p>Look closer with <code>dynamo -p ID</code>, end one with <code>dynamo -x ID</code>.</p>"
-        self.body_html = f"{{TABLE}}\n{hint}\n"
-        heads = ["Id", "Title", "Status", "Level", "User", "Server", "Exit code", "Since (UTC)"]
-        return self.form_html({"TABLE": table(heads, rows)})
+        hint = (
+            ""
+            if operates
+            else "<p>Look closer with <code>dynamo -p ID</code>, end one with <code>dynamo -x ID</code>;"
+            " or come over HTTPS with a certificate that may operate applications.</p>"
+        )
+        self.body_html = '{TABLE}\n{HINT}\n<p id="said"></p>\n{LOG}\n'
+        heads = ["Id", "Title", "Status", "Level", "User", "Server", "Exit code", "Since (UTC)", ""]
+        log = _log_html(self.printed(self.asked_for(request))) if operates and "appid" in request else ""
+        return self.form_html({"TABLE": table(heads, rows), "HINT": hint, "LOG": log})
 
 
-export_data = {"current": Current}
+def _actions(app: Row) -> str:
+    number = app["appid"]
+    found = f'<a href="/web/applications?appid={number}">log</a>'
+    if app["status"] in _UNFINISHED:
+        found += (
+            f' <form method="post" action="/data/applications/kill"><input type="hidden" name="appid"'
+            f' value="{number}"><button>kill</button></form>'
+        )
+    return found
+
+
+def _log_html(log: Row) -> str:
+    parts = [f"<h2>Application {log['appid']}</h2>"]
+    for name in ("stdout", "stderr"):
+        text = log[name]
+        shown = (
+            f"<p>It lies on server {html.escape(log['server'] or '?')}.</p>"
+            if text is None
+            else f"<pre>{html.escape(text)}</pre>"
+        )
+        parts.append(f"<h3>{name}</h3>{shown}")
+    return "".join(parts)
+
+
+export_data = {"current": Current, "log": Log, "kill": Kill}
 export_web = {"": QueuePage}

@@ -26,19 +26,22 @@ _SESSION = (
 _READ_ONLY = f"{_SESSION}, tx_read_only = 1"
 
 _KEYS = {"host", "port", "socket", "user", "passwd", "db", "read_only"}
+_IGNORED = {"scratch_db", "reuse_connection", "max_query_len"}
+"""Parameters of older configurations that have nothing to say any more."""
 
 
 class MySQLDatabase:
     """A connection to a database of a MariaDB server.  A commit is on its disk when it returns."""
 
     clock = "UNIX_TIMESTAMP()"
+    answer_s = ANSWER_S
 
     def __init__(self, params: dict[str, Any]) -> None:
         """`params`: db, user, passwd, and socket or host and port; `read_only`.
 
         Raises ConfigurationError for unknown parameters, OperationalError when there is no server.
         """
-        unknown = set(params) - _KEYS
+        unknown = set(params) - _KEYS - _IGNORED
         if unknown or "db" not in params:
             raise ConfigurationError(
                 f"A MariaDB connection is described by {', '.join(sorted(_KEYS))}, not by {sorted(params)}"
@@ -51,8 +54,12 @@ class MySQLDatabase:
         with self._errors():
             self._connection = self._connect()
 
+    def _target(self) -> dict[str, Any]:
+        """The parameters of the server to connect to now."""
+        return self._params
+
     def _connect(self) -> Connection[Cursor]:
-        params = self._params
+        params = self._target()
         return pymysql.connect(
             host=params.get("host", "localhost"),
             port=int(params.get("port", 3306)),
@@ -63,8 +70,8 @@ class MySQLDatabase:
             charset="utf8mb4",
             autocommit=True,
             connect_timeout=CONNECT_S,
-            read_timeout=ANSWER_S,
-            write_timeout=ANSWER_S,
+            read_timeout=self.answer_s,
+            write_timeout=self.answer_s,
             init_command=_READ_ONLY if params.get("read_only") else _SESSION,
             client_flag=CLIENT.FOUND_ROWS,
         )

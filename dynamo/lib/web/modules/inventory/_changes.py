@@ -97,6 +97,10 @@ class InjectSync(_Change):
 
     done = "Data is injected."
 
+    def __init__(self, config: Configuration) -> None:
+        super().__init__(config)
+        self._made_for_files: set[BlockReplica] = set()
+
     def one(self, kind: str, tree: Tree, inventory: ObjectRepository, counts: dict[str, int]) -> None:
         match kind:
             case "site":
@@ -141,20 +145,22 @@ class InjectSync(_Change):
                 if not known:
                     self._file(leaf, block, inventory)
 
-    @staticmethod
-    def _file(leaf: Tree, block: Block, inventory: ObjectRepository) -> None:
+    def _file(self, leaf: Tree, block: Block, inventory: ObjectRepository) -> None:
         size = _needed(leaf, "size", "file")
         if type(size) is not int or size < 0:
             raise IllFormedRequest("size", size, hint="give bytes")
         here = None
         if "site" in leaf:
-            here = _replica_for(block, _site(inventory, leaf["site"]), inventory)
+            site = _site(inventory, leaf["site"])
+            is_new = block.find_replica(site) is None
+            here = _replica_for(block, site, inventory)
+            if is_new:
+                self._made_for_files.add(here)
         elif block.replicas:
             raise MissingParameter("site", f"file {leaf}")
         grow(inventory, File(leaf["name"], block, size), here)
 
-    @staticmethod
-    def _dataset_replica(tree: Tree, inventory: ObjectRepository, counts: dict[str, int]) -> None:
+    def _dataset_replica(self, tree: Tree, inventory: ObjectRepository, counts: dict[str, int]) -> None:
         dataset = _dataset(inventory, _needed(tree, "dataset", "datasetreplica"))
         site = _site(inventory, _needed(tree, "site", "datasetreplica"))
         replica = dataset.find_replica(site)
@@ -164,9 +170,9 @@ class InjectSync(_Change):
             replica = inventory.update(DatasetReplica(dataset, site, growing, tree.get("group")))
         for part in _trees(tree, "blockreplicas", "datasetreplica"):
             block = _block(dataset, _needed(part, "block", "blockreplica"))
-            known = block.find_replica(site) is not None
-            _count(counts, "blockreplicas", not known)
-            if known:
+            known = block.find_replica(site)
+            _count(counts, "blockreplicas", known is None or known in self._made_for_files)
+            if known is not None:
                 continue
             group = part.get("group", replica.group.name)
             now = int(time.time())

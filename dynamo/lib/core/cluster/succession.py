@@ -1,0 +1,106 @@
+"""Who leads the group of MariaDBs: what a guardian of one of them has to do next.
+
+Pure: it is given what each of them says of itself.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+
+from dynamo.core.cluster.replica import State
+
+
+@dataclass(frozen=True, slots=True)
+class Nothing:
+    """All is well, or nothing can be done; `reason` is for people."""
+
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Stand:
+    """Ask for promises of a new epoch, from all that can be reached."""
+
+    epoch: int
+
+
+@dataclass(frozen=True, slots=True)
+class Follow:
+    """Follow a leader."""
+
+    leader: str
+    epoch: int
+
+
+@dataclass(frozen=True, slots=True)
+class Rebuild:
+    """Become a copy of a leader's database, and follow it; what is here and not there is a conflict."""
+
+    leader: str
+    epoch: int
+
+
+@dataclass(frozen=True, slots=True)
+class StepDown:
+    """Take no more changes: others have promised a higher epoch."""
+
+    epoch: int
+
+
+Act = Nothing | Stand | Follow | Rebuild | StepDown
+
+
+def majority(count: int) -> int:
+    """How many of a group have to promise."""
+    return count // 2 + 1
+
+
+def leader_among(states: Collection[State]) -> State | None:
+    """The one that leads: it takes changes, and nobody who is heard of has promised a higher epoch."""
+    highest = max((state.epoch for state in states), default=0)
+    leading = [
+        state for state in states if state.leads and state.epoch == highest and state.leader == state.name
+    ]
+    return leading[0] if leading else None
+
+
+def next_act(
+    own: str, size: int, states: Mapping[str, State], addresses: Mapping[str, str], unled_s: float, ttl: float
+) -> Act:
+    """What the guardian of `own` does now.
+
+    `states` are those that can be reached; nobody has been seen leading for `unled_s` seconds.
+    """
+    leader = leader_among(states.values())
+    mine = states.get(own)
+    if leader is None:
+        return _without_leader(own, size, states, unled_s, ttl)
+    if mine is None:
+        return Nothing("the own MariaDB cannot be reached")
+    if mine.name == leader.name:
+        return Nothing("it leads")
+    if mine.leads:
+        return StepDown(leader.epoch)
+    if not mine.has_data or mine.has_diverged:
+        return Rebuild(leader.name, leader.epoch)
+    if mine.follows != addresses[leader.name] or not (mine.runs or mine.broken) or mine.epoch < leader.epoch:
+        return Follow(leader.name, leader.epoch)
+    return Nothing(f"it follows {leader.name}")
+
+
+def _without_leader(own: str, size: int, states: Mapping[str, State], unled_s: float, ttl: float) -> Act:
+    highest = max((state.epoch for state in states.values()), default=0)
+    mine = states.get(own)
+    if mine is not None and mine.leads and mine.epoch < highest:
+        return StepDown(highest)
+    if len(states) < majority(size):
+        return Nothing(f"{len(states)} of {size} can be reached, which is no majority")
+    # Those further down the list wait longer, so that they do not take promises from each other.
+    turn = sorted(states).index(own) if own in states else len(states)
+    patience = ttl * (1 + turn / 2)
+    if unled_s < patience:
+        return Nothing(
+            f"nobody has led for {unled_s:.0f} s; a new leader is looked for after {patience:.0f} s"
+        )
+    return Stand(highest + 1)

@@ -1,0 +1,1 @@
+"""Dealer: copies data to where they are wanted, by what plugins propose."""

@@ -1,0 +1,1 @@
+"""What proposes copies.  A configuration names them `file:Class`."""

@@ -1,0 +1,136 @@
+"""Three machines with a MariaDB each: the fleet survives the loss of any of them."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+from collections.abc import Iterator
+
+import pymysql
+import pytest
+
+from tests.dynamo.cluster.machines import PASSWORD, Group, Machine, group_status, leader, wait_until_equal
+from tests.dynamo.mariadb import is_installed
+from tests.dynamo.single_server import wait_for
+
+LONG = pytest.mark.skipif(not os.environ.get("DYNAMO_LONG"), reason="`make test-dynamo` runs it")
+
+
+@pytest.fixture(scope="module")
+def group(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Group]:
+    if not is_installed() and not os.environ.get("CI"):
+        pytest.skip("mariadb-server is not installed; `make setup` does that")
+    found = Group(tmp_path_factory.mktemp("group"))
+    try:
+        found.start()
+        yield found
+    finally:
+        found.stop()
+
+
+def test_b1_b3_b4_the_machine_that_leads_is_lost_and_comes_back(group: Group) -> None:
+    for machine in group.machines:
+        assert group.write(machine, f"Before{machine.number}")
+    dead, alive = _leading(group)
+    dead.lose()
+    wait_for(lambda: group.write(alive[0], "After0"), "A change without the lost machine")
+    assert group.write(alive[1], "After1")
+    assert leader(alive[0]) in {machine.name for machine in alive}
+    wait_until_equal(*alive)
+
+    dead.start_database()
+    dead.running.start()
+    wait_for(lambda: group.write(dead, "Returned"), "A change at the machine that came back")
+    assert leader(dead) != dead.name
+    wait_until_equal(*group.machines)
+    sites = set(dead.running.inventory().sites)
+    assert {"Before0", "Before1", "Before2", "After1", "Returned"} <= sites
+
+
+@LONG
+def test_b3_a_leader_that_was_paused_takes_no_changes_when_it_wakes_up(group: Group) -> None:
+    paused, others = _leading(group)
+    paused.database.send(signal.SIGSTOP)
+    try:
+        wait_for(lambda: group.write(others[0], "WhilePaused"), "A change while the leader is paused")
+    finally:
+        paused.database.send(signal.SIGCONT)
+    wait_for(lambda: group.write(paused, "Awake"), "A change at the machine that was paused")
+    assert leader(others[0]) != paused.name
+    wait_until_equal(*group.machines)
+    assert {"WhilePaused", "Awake"} <= set(paused.running.inventory().sites)
+
+
+@LONG
+def test_what_was_never_acknowledged_is_kept_aside_when_its_machine_comes_back(group: Group) -> None:
+    lonely, others = _leading(group)
+    for machine in others:
+        machine.database.kill()
+    with pytest.raises(pymysql.Error, match="timed out"):
+        _add_batch(lonely)
+    assert not group.write(lonely, "Refused")
+    lonely.database.kill()
+    for machine in others:
+        machine.start_database()
+    wait_for(lambda: group.write(others[0], "WithoutIt"), "A change without the lost machine")
+    lonely.start_database()
+    conflicts = lonely.running.folder / "conflicts"
+    (kept,) = wait_for(lambda: list(conflicts.glob("*.json")), "The batch that was not acknowledged")
+    assert json.loads(kept.read_text())["commands"] == [
+        ["update", {"class": "Site", "name": "Unacknowledged"}]
+    ]
+    wait_for(lambda: group.write(lonely, "Together"), "A change at the machine that came back")
+    wait_until_equal(*group.machines)
+    sites = set(lonely.running.inventory().sites)
+    assert {"WithoutIt", "Together"} <= sites
+    assert not {"Unacknowledged", "Refused"} & sites
+
+
+def _add_batch(machine: Machine) -> None:
+    """Add a batch to the log as a server does, and wait for 3 s until it is acknowledged."""
+    connection = pymysql.connect(
+        host=machine.address, user="server", password=PASSWORD, database="dynamoserver", read_timeout=3
+    )
+    with connection, connection.cursor() as cursor:
+        cursor.execute(
+            "INSERT INTO change_batches (epoch, writer, app_id, committed) VALUES (99, 'lonely', 0, 0)"
+        )
+        cursor.execute(
+            "INSERT INTO changes VALUES (%s, 0, 'update', %s)",
+            (cursor.lastrowid, json.dumps({"class": "Site", "name": "Unacknowledged"})),
+        )
+        connection.commit()
+
+
+@LONG
+def test_the_lead_is_handed_over_on_demand(group: Group) -> None:
+    before, others = _leading(group)
+    wanted = others[1]
+
+    def handed_over() -> bool:
+        config = str(wanted.running.config)
+        done = wanted.running.command("dynamo.tools.group", ["lead", wanted.name, "--config", config])
+        return done.returncode == 0 and leader(wanted) == wanted.name
+
+    wait_for(handed_over, "The lead of the other machine")
+    wait_for(lambda: group.write(before, "HandedOver"), "A change under the new leader")
+    wait_until_equal(*group.machines)
+    refused = wanted.running.command(
+        "dynamo.tools.group", ["promote", before.name, "--config", str(before.running.config)]
+    )
+    assert refused.returncode == 2
+    assert "what they have acknowledged is lost here" in refused.stderr
+
+
+def _leading(group: Group) -> tuple[Machine, list[Machine]]:
+    """The machine that leads, and the others, once both follow it."""
+
+    def settled() -> str:
+        rows = group_status(group.machines[0])
+        follow = sum(1 for row in rows if row["runs"])
+        return next((row["name"] for row in rows if row["leads"]), "") if follow == 2 else ""
+
+    first = wait_for(settled, "A leader with two followers")
+    leading = next(machine for machine in group.machines if machine.name == first)
+    return leading, [machine for machine in group.machines if machine is not leading]
