@@ -25,6 +25,10 @@ PLANNED, COPIED, LINKED, DONE = "planned", "copied", "linked", "done"
 WINDOW: Final = 64
 """Bases that are written into the directory together; more wait longer, fewer write it more often."""
 MAX_WORKERS: Final = 64
+ROUNDS: Final = 5
+"""Times that bases are tried: peers whose masters change meanwhile refuse for a moment."""
+PAUSE: Final = 1.0
+"""Seconds before the second round; twice as many before each further one."""
 
 Progress = Callable[[int, int], None]
 """Called with the number of bases that are done and of all."""
@@ -141,22 +145,27 @@ class Relocation:
 
         Raises the error of the directory when it could not be written.
         """
-        entries = self._journal.unfinished()
+        total = len(self._journal.unfinished())
+        for number in range(ROUNDS):
+            entries = self._journal.unfinished()
+            self._round(entries, total, **kwargs)
+            left = self._journal.unfinished()
+            if not left or self._stop.wait(PAUSE * 2**number if number + 1 < ROUNDS else 0.0):
+                break
+        return [entry.base for entry in self._journal.unfinished()]
+
+    def _round(self, entries: Sequence[Entry], total: int, **kwargs: Any) -> None:
         for entry in entries:
             self._mapping.adopt(entry.base, entry.old, entry.new)
-        done, failed = 0, []
+        done = total - len(entries)
         with ThreadPoolExecutor(self._workers) as pool:
             for begin in range(0, len(entries), WINDOW):
                 if self._stop.is_set():
-                    failed += [entry.base for entry in entries[begin:]]
-                    break
+                    return
                 window = entries[begin : begin + WINDOW]
-                left = self._window(pool, window, **kwargs)
-                failed += left
-                done += len(window) - len(left)
+                done += len(window) - len(self._window(pool, window, **kwargs))
                 if self._progress is not None:
-                    self._progress(done, len(entries))
-        return failed
+                    self._progress(done, total)
 
     def _window(self, pool: ThreadPoolExecutor, window: Sequence[Entry], **kwargs: Any) -> list[str]:
         fresh = [entry.base for entry in window if entry.state == PLANNED]
