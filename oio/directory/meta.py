@@ -120,7 +120,7 @@ class MetaMapping(ABC):
         if not copied:
             return []
         try:
-            self._apply_link_services(copied if wanted else None, **kwargs)
+            self._apply_link_services(copied, **kwargs)
         except OioException:
             self.logger.error(
                 "The directory could not be written: %d bases keep their old peers", len(copied)
@@ -143,7 +143,7 @@ class MetaMapping(ABC):
             self.logger.warning("Peers of base %s could not be set: %s", base, error)
             return False
         except NotFound:
-            if self._is_founded(base, **kwargs):
+            if self.is_founded(base, **kwargs):
                 raise
             self.logger.info("Base %s has not been founded: there is nothing to copy", base)
             return True
@@ -154,6 +154,14 @@ class MetaMapping(ABC):
                 self._restore_peers(base, **kwargs)
                 return False
         return True
+
+    def is_founded(self, base: str, **kwargs: Any) -> bool:
+        """Whether the base exists, or may exist: not every old peer could be asked."""
+        old = list(self._get_old_peers_by_base(base))
+        if not old:
+            return False
+        found = self.admin.has_base(service_id=old, **self._base(base), **kwargs)
+        return any(answer["status"]["status"] != BASE_NOT_FOUND for answer in found.values())
 
     def _copy_from_any(self, base: str, sources: Iterable[str], target: str, **kwargs: Any) -> bool:
         for source in sources:
@@ -188,17 +196,11 @@ class MetaMapping(ABC):
             status = self.admin.election_status(**where, **kwargs)
             from_multi_responses(status["peers"], excepted_status=(200, 303))
         except OioException as error:
-            if not self._is_founded(base, **kwargs):
+            if not self.is_founded(base, **kwargs):
                 return True
             self.logger.warning("Election of base %s could not be reset: %s", base, error)
             return False
         return True
-
-    def _is_founded(self, base: str, **kwargs: Any) -> bool:
-        """Whether the base exists, or may exist: not every old peer could be asked."""
-        old = list(self._get_old_peers_by_base(base))
-        found = self.admin.has_base(service_id=old, **self._base(base), **kwargs)
-        return any(answer["status"]["status"] != BASE_NOT_FOUND for answer in found.values())
 
     def _base(self, base: str) -> dict[str, str]:
         cid, _ = self.get_cid_and_seq(base)

@@ -135,6 +135,7 @@ class Relocation:
         self._rate = Rate(rate)
         self._progress = progress
         self._stop = threading.Event()
+        self._not_founded: set[str] = set()
 
     def stop(self) -> None:
         """Begin with no further base; `run` returns when those that were begun are at rest."""
@@ -176,7 +177,7 @@ class Relocation:
             self._mapping._apply_link_services(copied, **kwargs)
             self._journal.note(copied, LINKED)
         linked = copied + [entry.base for entry in window if entry.state == LINKED]
-        reset = pool.map(lambda base: self._mapping.reset_election(base, **kwargs), linked)
+        reset = pool.map(lambda base: self._finish(base, **kwargs), linked)
         finished = [base for base, fine in zip(linked, reset, strict=True) if fine]
         self._journal.note(finished, DONE)
         return [entry.base for entry in window if entry.base not in finished]
@@ -186,9 +187,21 @@ class Relocation:
             if not self._rate.wait(self._stop):
                 return False
             try:
+                if not self._mapping.is_founded(base, **kwargs):
+                    self._not_founded.add(base)
+                    return True
                 return self._mapping.copy_base(base, **kwargs)
             except OioException as error:
                 self._mapping.logger.warning("Base %s could not be moved: %s", base, error)
                 return False
 
         return act
+
+    def _finish(self, base: str, **kwargs: Any) -> bool:
+        if base in self._not_founded:
+            # Its first write may have come while the directory still named the old peers.
+            if not self._mapping.is_founded(base, **kwargs):
+                return True
+            if not self._mapping.copy_base(base, **kwargs):
+                return False
+        return self._mapping.reset_election(base, **kwargs)
