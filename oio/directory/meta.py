@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final
@@ -40,29 +39,35 @@ class MetaMapping(ABC):
         self.conf = conf
         self.service_types = list(service_types)
         self.logger = logger or get_logger(dict(conf))
-        self._given_admin = admin_client
-        self._given_conscience = conscience_client
-        self._given_rdir = rdir_client
+        self._admin = admin_client
+        self._conscience = conscience_client
+        self._rdir = rdir_client
         self._kwargs = kwargs
         self.services_by_service_type: dict[str, dict[str, Service]] = {}
         self.services_by_base: dict[str, list[Service]] = {}
         self.raw_services_by_base: dict[str, list[Service]] = {}
         self.reset()
 
-    @functools.cached_property
+    @property
     def admin(self) -> AdminClient:
         """Client of elections and bases."""
-        return self._given_admin or AdminClient(self.conf, logger=self.logger, **self._kwargs)
+        if self._admin is None:
+            self._admin = AdminClient(self.conf, logger=self.logger, **self._kwargs)
+        return self._admin
 
-    @functools.cached_property
+    @property
     def conscience(self) -> ConscienceClient:
         """Client of the conscience."""
-        return self._given_conscience or ConscienceClient(self.conf, logger=self.logger, **self._kwargs)
+        if self._conscience is None:
+            self._conscience = ConscienceClient(self.conf, logger=self.logger, **self._kwargs)
+        return self._conscience
 
-    @functools.cached_property
+    @property
     def rdir(self) -> RdirClient:
         """Client of the reverse index."""
-        return self._given_rdir or RdirClient(self.conf, logger=self.logger, **self._kwargs)
+        if self._rdir is None:
+            self._rdir = RdirClient(self.conf, logger=self.logger, **self._kwargs)
+        return self._rdir
 
     def reset(self) -> None:
         """Forget what is assigned and load the services anew."""
