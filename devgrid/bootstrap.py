@@ -26,6 +26,7 @@ LOCK = PROJECT / "requirements.lock"
 VENV = Path(os.environ.get("ZOS_VENV", PROJECT / ".venv"))
 
 DEBIAN_PACKAGES = (
+    "beanstalkd",
     "binutils",
     "btrfs-progs",
     "busybox-static",

@@ -11,20 +11,28 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from datetime import datetime
-from typing import Any, Final
+from typing import Any, Protocol
 
 from oio.common.configuration import validate_service_conf
+from oio.common.distributed_dispatcher import DistributedDispatcher, ListeningDispatcher
 from oio.common.exceptions import OioException, RetryLater
+from oio.common.local_dispatcher import LocalDispatcher
 from oio.common.logger import get_logger
-from oio.common.rate import Rate
 from oio.common.values import float_value, int_value
 
 Item = Any
 Outcome = tuple[Item, Any, str | None]
 """An item, what its worker returned, and the text of its error or None."""
-SHORTEST_QUEUE: Final = 64
-LOOK_AROUND: Final = 0.2
-"""Seconds between two looks at whether the dispatcher is through."""
+
+
+class Dispatcher(Protocol):
+    """Lets items be processed."""
+
+    def run(self) -> Iterator[Outcome]:
+        """The outcomes as they come."""
+
+    def stop(self) -> None:
+        """Send no more items."""
 
 
 class Tool(ABC):
@@ -67,7 +75,13 @@ class Tool(ABC):
         self.total_expected_items: int | None = None
         self.start_time = 0.0
         self.last_report = 0.0
-        self.dispatcher: LocalDispatcher | None = None
+        self.beanstalkd_worker_tube = str(
+            conf.get("beanstalkd_worker_tube") or self.DEFAULT_BEANSTALKD_WORKER_TUBE
+        )
+        self.distributed_worker_tube = str(
+            conf.get("distributed_beanstalkd_worker_tube") or self.DEFAULT_DISTRIBUTED_BEANSTALKD_WORKER_TUBE
+        )
+        self.dispatcher: Dispatcher | None = None
 
     # -- to override
 
@@ -94,11 +108,41 @@ class Tool(ABC):
         """One line about the last interval and the whole."""
         return self._report_line("items", status, end_time, counters)
 
+    def task_event_from_item(self, item: Item) -> dict[str, Any]:
+        """An item as another process gets it: JSON."""
+        return {"event": f"storage.{type(self).__name__.lower()}", "items": [item]}
+
+    def items_from_task_event(self, task_event: Mapping[str, Any]) -> list[Item]:
+        """The items of an event; ValueError when it is none."""
+        items = task_event.get("items")
+        if not isinstance(items, list):
+            raise ValueError(f"event without items: {str(task_event)[:200]}")
+        return [tuple(item) if isinstance(item, list) else item for item in items]
+
+    def res_event_from_task_res(self, task_res: Outcome) -> dict[str, Any]:
+        """What came of an item as it is answered: JSON."""
+        return {"item": task_res[0], "info": task_res[1], "error": task_res[2]}
+
+    def tasks_res_from_res_event(self, res_event: Mapping[str, Any]) -> list[Outcome]:
+        """What came of items, from an answer."""
+        item = res_event["item"]
+        return [(tuple(item) if isinstance(item, list) else item, res_event["info"], res_event["error"])]
+
     # -- running
 
     def prepare_local_dispatcher(self) -> None:
-        """Let workers of this process do the work."""
-        self.dispatcher = LocalDispatcher(self)
+        """Let workers of this process do the work. With `beanstalkd_addr` the items come from its worker tube."""
+        if self.beanstalkd_addr:
+            self.dispatcher = ListeningDispatcher(self, self.beanstalkd_addr)
+        else:
+            self.dispatcher = LocalDispatcher(self)
+
+    def prepare_distributed_dispatcher(self) -> None:
+        """Let processes at other places do the work, which listen at beanstalkd services of the namespace.
+
+        OioException when none of these has the worker tube.
+        """
+        self.dispatcher = DistributedDispatcher(self)
 
     def run(self) -> Iterator[Outcome]:
         """Dispatch all items: `(item, info, error)` of each as it is done. ValueError before a dispatcher is prepared.
@@ -109,7 +153,7 @@ class Tool(ABC):
             raise ValueError("No dispatcher")
         return self._run(self.dispatcher)
 
-    def _run(self, dispatcher: LocalDispatcher) -> Iterator[Outcome]:
+    def _run(self, dispatcher: Dispatcher) -> Iterator[Outcome]:
         self.start_time = self.last_report = time.time()
         with self._ending_by_signals():
             self.log_report("START", force=True)
@@ -147,6 +191,11 @@ class Tool(ABC):
         finally:
             for number, handler in before.items():
                 signal.signal(number, handler)
+
+    def retry_later(self, item: Item) -> None:
+        """Remember that a worker could not process an item now; only a dispatcher that listens gives it back."""
+        if isinstance(self.dispatcher, ListeningDispatcher):
+            self.dispatcher.retry_later(item)
 
     # -- counting
 
@@ -215,75 +264,9 @@ class ToolWorker(ABC):
             except (OioException, ValueError, OSError) as failure:
                 error = str(failure) or type(failure).__name__
                 if isinstance(failure, RetryLater):
+                    self.tool.retry_later(item)
                     error = f"to be tried again later: {error}"
             except Exception as failure:
                 self.logger.exception("Worker failed at %s", self.tool.string_from_item(item))
                 error = f"{type(failure).__name__}: {failure}"
             self.queue_reply.put((item, info, error))
-
-
-class LocalDispatcher:
-    """Hands items to `concurrency` threads of this process, at the tool's rate."""
-
-    def __init__(self, tool: Tool) -> None:
-        self.tool = tool
-        limit = 2 * tool.items_per_second or SHORTEST_QUEUE * tool.concurrency
-        self.queue_workers: queue.Queue[Item] = queue.Queue(max(1, int(limit)))
-        self.queue_reply: queue.Queue[Outcome] = queue.Queue()
-        self._stop = threading.Event()
-        self._sent = 0
-        self._all_sent = threading.Event()
-
-    def stop(self) -> None:
-        """Send no more items."""
-        self._stop.set()
-
-    def run(self) -> Iterator[Outcome]:
-        """The outcomes as they come; all threads have ended afterwards, also when the caller stops early."""
-        workers = [
-            self.tool.create_worker(self.queue_workers, self.queue_reply)
-            for _ in range(self.tool.concurrency)
-        ]
-        threads = [threading.Thread(target=worker.run, daemon=True) for worker in workers]
-        sender = threading.Thread(target=self._send, daemon=True)
-        for thread in (*threads, sender):
-            thread.start()
-        received = 0
-        try:
-            while not (self._all_sent.is_set() and received == self._sent):
-                try:
-                    outcome = self.queue_reply.get(timeout=LOOK_AROUND)
-                except queue.Empty:
-                    continue
-                received += 1
-                yield outcome
-        finally:
-            self._stop.set()
-            sender.join()
-            for _ in threads:
-                self.queue_workers.put(None)
-            for thread in threads:
-                thread.join()
-
-    def _send(self) -> None:
-        rate = Rate(self.tool.items_per_second)
-        try:
-            self.tool._load_total_expected_items()
-            for item in self.tool._fetch_items():
-                if not rate.wait(self._stop) or not self._put(item):
-                    break
-        except Exception:
-            self.tool.logger.exception("Items could not be fetched")
-            self.tool.success = False
-        finally:
-            self._all_sent.set()
-
-    def _put(self, item: Item) -> bool:
-        while not self._stop.is_set():
-            try:
-                self.queue_workers.put(item, timeout=LOOK_AROUND)
-            except queue.Full:
-                continue
-            self._sent += 1
-            return True
-        return False

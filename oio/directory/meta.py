@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final
@@ -40,29 +39,35 @@ class MetaMapping(ABC):
         self.conf = conf
         self.service_types = list(service_types)
         self.logger = logger or get_logger(dict(conf))
-        self._given_admin = admin_client
-        self._given_conscience = conscience_client
-        self._given_rdir = rdir_client
+        self._admin = admin_client
+        self._conscience = conscience_client
+        self._rdir = rdir_client
         self._kwargs = kwargs
         self.services_by_service_type: dict[str, dict[str, Service]] = {}
         self.services_by_base: dict[str, list[Service]] = {}
         self.raw_services_by_base: dict[str, list[Service]] = {}
         self.reset()
 
-    @functools.cached_property
+    @property
     def admin(self) -> AdminClient:
         """Client of elections and bases."""
-        return self._given_admin or AdminClient(self.conf, logger=self.logger, **self._kwargs)
+        if self._admin is None:
+            self._admin = AdminClient(self.conf, logger=self.logger, **self._kwargs)
+        return self._admin
 
-    @functools.cached_property
+    @property
     def conscience(self) -> ConscienceClient:
         """Client of the conscience."""
-        return self._given_conscience or ConscienceClient(self.conf, logger=self.logger, **self._kwargs)
+        if self._conscience is None:
+            self._conscience = ConscienceClient(self.conf, logger=self.logger, **self._kwargs)
+        return self._conscience
 
-    @functools.cached_property
+    @property
     def rdir(self) -> RdirClient:
         """Client of the reverse index."""
-        return self._given_rdir or RdirClient(self.conf, logger=self.logger, **self._kwargs)
+        if self._rdir is None:
+            self._rdir = RdirClient(self.conf, logger=self.logger, **self._kwargs)
+        return self._rdir
 
     def reset(self) -> None:
         """Forget what is assigned and load the services anew."""
@@ -120,7 +125,7 @@ class MetaMapping(ABC):
         if not copied:
             return []
         try:
-            self._apply_link_services(copied if wanted else None, **kwargs)
+            self._apply_link_services(copied, **kwargs)
         except OioException:
             self.logger.error(
                 "The directory could not be written: %d bases keep their old peers", len(copied)
@@ -143,7 +148,7 @@ class MetaMapping(ABC):
             self.logger.warning("Peers of base %s could not be set: %s", base, error)
             return False
         except NotFound:
-            if self._is_founded(base, **kwargs):
+            if self.is_founded(base, **kwargs):
                 raise
             self.logger.info("Base %s has not been founded: there is nothing to copy", base)
             return True
@@ -154,6 +159,14 @@ class MetaMapping(ABC):
                 self._restore_peers(base, **kwargs)
                 return False
         return True
+
+    def is_founded(self, base: str, **kwargs: Any) -> bool:
+        """Whether the base exists, or may exist: not every old peer could be asked."""
+        old = list(self._get_old_peers_by_base(base))
+        if not old:
+            return False
+        found = self.admin.has_base(service_id=old, **self._base(base), **kwargs)
+        return any(answer["status"]["status"] != BASE_NOT_FOUND for answer in found.values())
 
     def _copy_from_any(self, base: str, sources: Iterable[str], target: str, **kwargs: Any) -> bool:
         for source in sources:
@@ -188,17 +201,11 @@ class MetaMapping(ABC):
             status = self.admin.election_status(**where, **kwargs)
             from_multi_responses(status["peers"], excepted_status=(200, 303))
         except OioException as error:
-            if not self._is_founded(base, **kwargs):
+            if not self.is_founded(base, **kwargs):
                 return True
             self.logger.warning("Election of base %s could not be reset: %s", base, error)
             return False
         return True
-
-    def _is_founded(self, base: str, **kwargs: Any) -> bool:
-        """Whether the base exists, or may exist: not every old peer could be asked."""
-        old = list(self._get_old_peers_by_base(base))
-        found = self.admin.has_base(service_id=old, **self._base(base), **kwargs)
-        return any(answer["status"]["status"] != BASE_NOT_FOUND for answer in found.values())
 
     def _base(self, base: str) -> dict[str, str]:
         cid, _ = self.get_cid_and_seq(base)

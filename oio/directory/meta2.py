@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final
 
@@ -36,33 +35,41 @@ class Meta2Database:
         self.conf = conf
         self.logger = logger or get_logger(dict(conf))
         self.service_type = service_type
-        self._given_admin = admin_client
-        self._given_conscience = conscience_client
-        self._given_rdir = rdir_client
-        self._given_directory = directory_client
+        self._admin = admin_client
+        self._conscience = conscience_client
+        self._rdir = rdir_client
+        self._directory = directory_client
         self.services_by_base: dict[str, list[dict[str, Any]]] = {}
         self.all_service_ids: list[str] = []
         self.reload_all_services()
 
-    @functools.cached_property
+    @property
     def admin(self) -> AdminClient:
         """Client of elections and bases."""
-        return self._given_admin or AdminClient(self.conf, logger=self.logger)
+        if self._admin is None:
+            self._admin = AdminClient(self.conf, logger=self.logger)
+        return self._admin
 
-    @functools.cached_property
+    @property
     def conscience(self) -> ConscienceClient:
         """Client of the conscience."""
-        return self._given_conscience or ConscienceClient(self.conf, logger=self.logger)
+        if self._conscience is None:
+            self._conscience = ConscienceClient(self.conf, logger=self.logger)
+        return self._conscience
 
-    @functools.cached_property
+    @property
     def rdir(self) -> RdirClient:
         """Client of the reverse index."""
-        return self._given_rdir or RdirClient(self.conf, logger=self.logger)
+        if self._rdir is None:
+            self._rdir = RdirClient(self.conf, logger=self.logger)
+        return self._rdir
 
-    @functools.cached_property
+    @property
     def directory(self) -> DirectoryClient:
         """Client of references."""
-        return self._given_directory or DirectoryClient(self.conf, logger=self.logger)
+        if self._directory is None:
+            self._directory = DirectoryClient(self.conf, logger=self.logger)
+        return self._directory
 
     def reload_all_services(self) -> None:
         """Ask the conscience which services there are."""

@@ -25,6 +25,10 @@ PLANNED, COPIED, LINKED, DONE = "planned", "copied", "linked", "done"
 WINDOW: Final = 64
 """Bases that are written into the directory together; more wait longer, fewer write it more often."""
 MAX_WORKERS: Final = 64
+ROUNDS: Final = 5
+"""Times that bases are tried: peers whose masters change meanwhile refuse for a moment."""
+PAUSE: Final = 1.0
+"""Seconds before the second round; twice as many before each further one."""
 
 Progress = Callable[[int, int], None]
 """Called with the number of bases that are done and of all."""
@@ -131,6 +135,7 @@ class Relocation:
         self._rate = Rate(rate)
         self._progress = progress
         self._stop = threading.Event()
+        self._not_founded: set[str] = set()
 
     def stop(self) -> None:
         """Begin with no further base; `run` returns when those that were begun are at rest."""
@@ -141,22 +146,27 @@ class Relocation:
 
         Raises the error of the directory when it could not be written.
         """
-        entries = self._journal.unfinished()
+        total = len(self._journal.unfinished())
+        for number in range(ROUNDS):
+            entries = self._journal.unfinished()
+            self._round(entries, total, **kwargs)
+            left = self._journal.unfinished()
+            if not left or self._stop.wait(PAUSE * 2**number if number + 1 < ROUNDS else 0.0):
+                break
+        return [entry.base for entry in self._journal.unfinished()]
+
+    def _round(self, entries: Sequence[Entry], total: int, **kwargs: Any) -> None:
         for entry in entries:
             self._mapping.adopt(entry.base, entry.old, entry.new)
-        done, failed = 0, []
+        done = total - len(entries)
         with ThreadPoolExecutor(self._workers) as pool:
             for begin in range(0, len(entries), WINDOW):
                 if self._stop.is_set():
-                    failed += [entry.base for entry in entries[begin:]]
-                    break
+                    return
                 window = entries[begin : begin + WINDOW]
-                left = self._window(pool, window, **kwargs)
-                failed += left
-                done += len(window) - len(left)
+                done += len(window) - len(self._window(pool, window, **kwargs))
                 if self._progress is not None:
-                    self._progress(done, len(entries))
-        return failed
+                    self._progress(done, total)
 
     def _window(self, pool: ThreadPoolExecutor, window: Sequence[Entry], **kwargs: Any) -> list[str]:
         fresh = [entry.base for entry in window if entry.state == PLANNED]
@@ -167,7 +177,7 @@ class Relocation:
             self._mapping._apply_link_services(copied, **kwargs)
             self._journal.note(copied, LINKED)
         linked = copied + [entry.base for entry in window if entry.state == LINKED]
-        reset = pool.map(lambda base: self._mapping.reset_election(base, **kwargs), linked)
+        reset = pool.map(lambda base: self._finish(base, **kwargs), linked)
         finished = [base for base, fine in zip(linked, reset, strict=True) if fine]
         self._journal.note(finished, DONE)
         return [entry.base for entry in window if entry.base not in finished]
@@ -177,9 +187,21 @@ class Relocation:
             if not self._rate.wait(self._stop):
                 return False
             try:
+                if not self._mapping.is_founded(base, **kwargs):
+                    self._not_founded.add(base)
+                    return True
                 return self._mapping.copy_base(base, **kwargs)
             except OioException as error:
                 self._mapping.logger.warning("Base %s could not be moved: %s", base, error)
                 return False
 
         return act
+
+    def _finish(self, base: str, **kwargs: Any) -> bool:
+        if base in self._not_founded:
+            # Its first write may have come while the directory still named the old peers.
+            if not self._mapping.is_founded(base, **kwargs):
+                return True
+            if not self._mapping.copy_base(base, **kwargs):
+                return False
+        return self._mapping.reset_election(base, **kwargs)

@@ -92,7 +92,8 @@ class RdirClient(HttpApi):
     def _address(self, host: str, reqid: str) -> str:
         return host if ":" in host else self.cs.resolve_service_id("rdir", host, reqid=reqid)
 
-    def _forget(self, volume_id: str, **kwargs: Any) -> None:
+    def forget(self, volume_id: str, **kwargs: Any) -> None:
+        """Look up a volume's rdir services anew at the next request."""
         with self._lock:
             self._addresses.pop(volume_id, None)
         # The proxy may hold what was linked before.
@@ -117,7 +118,7 @@ class RdirClient(HttpApi):
                 )
                 done = True
             except NotFound as error:
-                self._forget(volume_id)
+                self.forget(volume_id)
                 errors.append(error)
             except OioException as error:
                 if isinstance(error, OioNetworkException):

@@ -14,6 +14,8 @@ from oio.service.proxy.context import Proxy, Route, Routes
 from oio.service.status import ServiceError
 
 MAX_SERVICES: Final = 4096
+MAX_CHOSEN: Final = 65536
+"""Most services that may be asked for at once."""
 """Services in one body."""
 MAX_TAGS: Final = 64
 
@@ -29,10 +31,13 @@ async def list_services(proxy: Proxy, call: Call) -> Answer:
     form = call.query.get("format", "json")
     if form not in ("json", "prometheus"):
         raise ServiceError(status.BAD_REQUEST, "Unknown format")
-    kinds = await proxy.catalogue.types() if kind == "all" else [kind]
+    lists = await lists_of(proxy, call)
+    kinds = sorted(lists) if kind == "all" else [kind]
     found: list[tuple[str, dict[str, Any]]] = []
     for name in kinds:
-        found += [(name, service) for service in await proxy.catalogue.services(name)]
+        if name not in lists:
+            raise ServiceError(status.TYPE_NOT_MANAGED, f"Service type [{name[:64]}] not managed")
+        found += [(name, service) for service in lists[name]]
     if form == "prometheus":
         return Answer(text="".join(metric(proxy.namespace, name, service) for name, service in found))
     documents = [shown(service, call.flag("full")) for _, service in found]
@@ -42,6 +47,19 @@ async def list_services(proxy: Proxy, call: Call) -> Answer:
             for document, (name, _) in zip(documents, found, strict=True)
         ]
     return Answer(document=documents)
+
+
+async def lists_of(proxy: Proxy, call: Call) -> dict[str, list[dict[str, Any]]]:
+    """Services by type: the proxy's copy, or what the conscience says that the query names."""
+    address = call.query.get("cs", "")
+    if not address:
+        return {name: await proxy.catalogue.services(name) for name in await proxy.catalogue.types()}
+    if not is_address(address):
+        raise ServiceError(status.BAD_REQUEST, f"Invalid parameter 'cs': {address[:64]!r}")
+    lists: dict[str, list[dict[str, Any]]] = await proxy.rpc.call(
+        address, "list", {}, min(5.0, call.remaining())
+    )
+    return lists
 
 
 def shown(service: dict[str, Any], full: bool) -> dict[str, Any]:
@@ -166,9 +184,12 @@ async def local_list(proxy: Proxy, call: Call) -> Answer:
 async def choose(proxy: Proxy, call: Call) -> Answer:
     kind = call.require("type", "Missing type")
     text = call.query.get("size", "1")
-    if not text.isascii() or not text.isdigit() or not 1 <= int(text) <= pools.MAX_COUNT:
+    if not text.isascii() or not text.isdigit() or not 1 <= int(text[:9]) <= MAX_CHOSEN:
         raise ServiceError(status.BAD_REQUEST, "Invalid size")
-    await proxy.catalogue.services(kind)
+    there = await proxy.catalogue.services(kind)
+    if int(text) > pools.MAX_COUNT >= len(there):
+        text = f"found only {len(there)} services matching the criteria: {call.query['size']} are wanted"
+        raise ServiceError(status.POLICY_UNSATISFIABLE, text)
     slot = call.query.get("slot")
     pool = Pool(kind, (Target(int(text), (f"{kind}-{slot}" if slot else kind,)),))
     return chosen(proxy, (await proxy.catalogue.poll(pool)).items)
@@ -180,7 +201,7 @@ def chosen(proxy: Proxy, items: tuple[Item, ...], flawed: bool = False) -> Answe
 
 
 async def poll(proxy: Proxy, call: Call) -> Answer:
-    document = call.json_object()
+    document = call.json_object() if call.body.strip() else {}
     keys = {name: key_names(document, name) for name in ("known", "avoid")}
     places = {name: locations(document, name) for name in ("known_locations", "avoid_locations")}
     policy, name = call.query.get("policy", ""), call.query.get("pool", "")

@@ -9,6 +9,7 @@ from oio.service import status
 from oio.service.proxy.call import NOTHING, Answer, Call
 from oio.service.proxy.context import Proxy, Route, Routes
 from oio.service.proxy.directory import MAX_MASTERS
+from oio.service.proxy.exposition import exposed
 from oio.service.status import ServiceError
 
 TIMEOUT: Final = 5.0
@@ -81,7 +82,10 @@ async def ask(proxy: Proxy, call: Call, verb: str, args: dict[str, Any]) -> Any:
 
 
 async def info(proxy: Proxy, call: Call) -> Answer:
-    return Answer(document=await ask(proxy, call, "info", {}))
+    told = await ask(proxy, call, "info", {})
+    if call.query.get("format") == "prometheus":
+        return Answer(text=exposed(call.query["id"], told))
+    return Answer(document=told)
 
 
 async def service_config(proxy: Proxy, call: Call) -> Answer:
@@ -95,10 +99,8 @@ async def set_service_config(proxy: Proxy, call: Call) -> Answer:
 async def stats(proxy: Proxy, call: Call) -> Answer:
     counters = await ask(proxy, call, "stats", {})
     if call.query.get("format") == "prometheus":
-        lines = (f"meta_{name.replace('.', '_')} {value}\n" for name, value in counters.items())
-    else:
-        lines = (f"counter {name} {value}\n" for name, value in counters.items())
-    return Answer(text="".join(lines))
+        return Answer(text=exposed(call.query["id"], counters))
+    return Answer(text="".join(f"counter {name} {value}\n" for name, value in counters.items()))
 
 
 async def version(proxy: Proxy, call: Call) -> Answer:

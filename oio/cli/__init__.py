@@ -1,0 +1,1 @@
+"""Command lines of the directory: `openio`, `openio-admin` and the daemons."""

@@ -1,0 +1,173 @@
+"""`openio-admin container` and `directory`: where the bases of containers are, and moving them."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+import typer
+
+from oio.cli.output import ColumnOption, Format, FormatOption, show_list
+from oio.cli.reference import named
+from oio.cli.session import session
+from oio.common.exceptions import OioException
+
+app = typer.Typer(no_args_is_help=True, help="Bases of containers.")
+directory = typer.Typer(no_args_is_help=True, help="References.")
+
+Cids = Annotated[list[str], typer.Argument(help="Container ids, or names with --account.")]
+IsCid = Annotated[bool, typer.Option("--cid/--name", help="Whether ids or names are given.")]
+
+
+def _cid(container: str, is_cid: bool) -> str:
+    if is_cid:
+        return container
+    return str(session().directory.list(**named(container))["cid"])
+
+
+@app.command()
+def move(
+    containers: Cids,
+    src: Annotated[str, typer.Option("--src", help="Service that has the base.")],
+    dst: Annotated[
+        str, typer.Option("--dst", help="Service to get it; default: chosen.", show_default=False)
+    ] = "",
+    is_cid: IsCid = True,
+    form: FormatOption = Format.TABLE,
+    column: ColumnOption = None,
+) -> None:
+    """Move bases from one service to another."""
+    rows: list[tuple[Any, ...]] = []
+    for container in containers:
+        for result in session().meta2_database.move(
+            _cid(container, is_cid), src, dst or None, **session().request
+        ):
+            error = result["err"]
+            rows.append((result["base"], src, result["dst"], "error" if error else "OK", str(error or "")))
+    show_list(("Base", "Source", "Destination", "Status", "Error"), rows, form, column)
+    failed = sum(row[3] != "OK" for row in rows)
+    if failed:
+        raise OioException(f"{failed} of {len(rows)} bases were not moved")
+
+
+@app.command()
+def repair(
+    containers: Cids, is_cid: IsCid = True, form: FormatOption = Format.TABLE, column: ColumnOption = None
+) -> None:
+    """Copy bases to those of their peers that lack them."""
+    rows: list[tuple[Any, ...]] = []
+    for container in containers:
+        for result in session().meta2_database.rebuild(_cid(container, is_cid), **session().request):
+            error = result["err"]
+            rows.append((result["base"], "error" if error else "OK", str(error or "")))
+    show_list(("Base", "Status", "Error"), rows, form, column)
+    failed = sum(row[1] != "OK" for row in rows)
+    if failed:
+        raise OioException(f"{failed} of {len(rows)} bases were not repaired")
+
+
+@app.command()
+def vacuum(
+    containers: Cids, is_cid: IsCid = True, form: FormatOption = Format.TABLE, column: ColumnOption = None
+) -> None:
+    """Give back free pages of bases."""
+    rows = []
+    for container in containers:
+        cid = _cid(container, is_cid)
+        session().admin.vacuum_base(service_type="meta2", cid=cid, **session().request)
+        rows.append((container, "OK"))
+    show_list(("Container", "Status"), rows, form, column)
+
+
+@app.command()
+def locate(
+    containers: Cids, is_cid: IsCid = True, form: FormatOption = Format.TABLE, column: ColumnOption = None
+) -> None:
+    """Show who has the base of each container, and who is its master."""
+    rows: list[tuple[Any, ...]] = []
+    for container in containers:
+        cid = _cid(container, is_cid)
+        rows += [(container, *row) for row in _located("meta2", cid)]
+    show_list(("Container", "Type", "Host", "Election", "File", "Status"), rows, form, column)
+
+
+@app.command()
+def check(
+    containers: Cids, is_cid: IsCid = True, form: FormatOption = Format.TABLE, column: ColumnOption = None
+) -> None:
+    """Compare the peers that the directory names, those that the base names, and those that have the file."""
+    rows: list[tuple[Any, ...]] = []
+    for container in containers:
+        cid = _cid(container, is_cid)
+        linked = [one["host"] for one in session().directory.list(cid=cid, **session().request)["srv"]]
+        rows += [(container, *row) for row in _compared("meta2", cid, linked)]
+    _show_comparison(rows, form, column)
+
+
+@directory.command("check")
+def directory_check(
+    references: Annotated[list[str], typer.Argument(help="Names of references.")],
+    is_cid: Annotated[bool, typer.Option("--cid", help="REFERENCES are container ids.")] = False,
+    form: FormatOption = Format.TABLE,
+    column: ColumnOption = None,
+) -> None:
+    """Compare the three places that name the peers of references' meta1 bases."""
+    rows: list[tuple[Any, ...]] = []
+    for reference in references:
+        found = session().directory.list(service_type="meta1", **named(reference, is_cid))
+        known = {one["id"] for one in session().conscience.all_services("meta1", **session().request)}
+        # Meta0 services stand first in this list, and answers may not tell them apart.
+        named_peers = [one["host"] for one in found["dir"] if one["host"] in known]
+        rows += [(reference, *row) for row in _compared("meta1", found["cid"], named_peers)]
+    _show_comparison(rows, form, column)
+
+
+def _located(kind: str, cid: str) -> list[tuple[Any, ...]]:
+    where: dict[str, Any] = {"service_type": kind, "cid": cid, **session().request}
+    elections = session().admin.election_status(**where)["peers"]
+    words = {200: "master", 303: "slave"}
+    rows = []
+    for peer, answer in sorted(session().admin.has_base(**where).items()):
+        state = elections.get(peer, {"status": {"status": 0}})["status"]["status"]
+        has = answer["status"]["status"] == 200
+        rows.append(
+            (kind, peer, words.get(state, state), answer["body"] if has else "", answer["status"]["message"])
+        )
+    return rows
+
+
+def _compared(kind: str, cid: str, linked: list[str]) -> list[tuple[str, str]]:
+    """Peer -> what is wrong with it; `OK` when nothing is."""
+    where: dict[str, Any] = {"service_type": kind, "cid": cid, **session().request}
+    try:
+        named_in_base = set(
+            filter(None, session().admin.get_properties(**where)["system"].get("sys.peers", "").split(","))
+        )
+        services = [one["id"] for one in session().conscience.all_services(kind, **session().request)]
+        asked = sorted({*services, *linked, *named_in_base})
+        holding = {
+            peer
+            for peer, answer in session().admin.has_base(service_id=asked, **where).items()
+            if answer["status"]["status"] == 200
+        }
+    except OioException as error:
+        return [("", str(error))]
+    rows = []
+    for peer in sorted({*linked, *named_in_base, *holding}):
+        wrong = [
+            text
+            for text, peers in (
+                ("not in the directory", linked),
+                ("not in sys.peers", named_in_base),
+                ("no file", holding),
+            )
+            if peer not in peers
+        ]
+        rows.append((peer, ", ".join(wrong) or "OK"))
+    return rows
+
+
+def _show_comparison(rows: list[tuple[Any, ...]], form: Format, column: list[str] | None) -> None:
+    show_list(("Reference", "Host", "Status"), rows, form, column)
+    wrong = sum(row[2] != "OK" for row in rows)
+    if wrong:
+        raise OioException(f"{wrong} of {len(rows)} copies are not as they should be")
