@@ -315,13 +315,13 @@ class Daemon:
     async def changes(self, key: Key) -> list[tuple[str, str]]:
         return [(one.name, one.result.state.value) for one in await self.journal.history(key)]
 
-    async def settled(self, timeout: float = 10.0) -> None:
+    async def settled(self, timeout: float = 60.0) -> None:
         """Wait until nothing is left to do."""
         async with asyncio.timeout(timeout):
             while any(record.job for record in self.journal.ledger.all()):
                 await asyncio.sleep(0.005)
 
-    async def until(self, condition: object, timeout: float = 10.0) -> None:
+    async def until(self, condition: object, timeout: float = 60.0) -> None:
         async with asyncio.timeout(timeout):
             while not condition():  # type: ignore[operator]
                 await asyncio.sleep(0.005)

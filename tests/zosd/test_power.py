@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.zosd.memory_chain import FastClock, beside
 from tests.zosd.parts import NODE
-from tests.zosd.test_chainlife import FastClock, beside
 from tfchain import ChainUnavailable, Identity
 from tfchain.models import NodePower
 from zosd.chainlife.power import Power
@@ -68,13 +68,13 @@ async def test_a_wish_that_comes_while_it_runs(tmp_path: Path) -> None:
     chain.away = 2
     keeper = power(chain, ("touch", str(mark)), reports)
     async with beside(lambda: keeper.run(NODE)):
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(60):
             while chain.away:
                 await asyncio.sleep(0.01)
         assert not mark.exists()
         chain.power = NodePower(True, False)
         keeper.look()
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(60):
             while not mark.exists():
                 await asyncio.sleep(0.01)
     # The last words come before the light goes out.

@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from gridtypes import FarmId, TwinId
+from tests.zosd.memory_chain import MemoryChain, follower
 from tests.zosd.parts import NODE, TWIN, FakeChain, daemon, deployment, zmount
-from tests.zosd.test_chainlife import MemoryChain, follower
 from tfchain.models import Farm
 from zosd.accept.refusal import Refusal
 from zosd.chainlife.farmer import Farmer
