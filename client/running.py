@@ -12,6 +12,7 @@ from client.errors import CheckFailed, ClientError
 from client.grid_client import ClosableBus, GridClient
 from client.namespace import enter
 from client.terminal import fail
+from gridtypes import TwinId
 from rmb import connect
 from rmb.direct import DirectPeer
 from rmb.errors import RmbError
@@ -54,9 +55,11 @@ async def _bus(chosen: profile.Profile, chain: Chain, key: Identity) -> Closable
     if not chosen.bus.relays:
         return await connect(chosen.bus.redis)
     session = Session(chosen.user.twin, f"zos{secrets.token_hex(4)}")
-    # The key that a peer of this twin publishes, so that answers to it can be read.
     secret = key_file.read(chosen.user.key).removeprefix(f"{key.type}:")
     encryption = EncryptionKey.from_secret(secret)
-    peer = DirectPeer(chosen.bus.relays, chain, key, session, encryption)
+    card = await chain.twin(TwinId(chosen.user.twin))
+    # Others encrypt for the key that the chain shows, and read what comes from a twin without one as it is.
+    published = card is not None and card.pk == encryption.public_key
+    peer = DirectPeer(chosen.bus.relays, chain, key, session, encryption if published else None)
     peer.start()
     return peer

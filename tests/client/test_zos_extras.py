@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
 from typing import Any
@@ -109,6 +110,8 @@ def test_another_refusal_is_not_tried_elsewhere(zos: Zos) -> None:
 
 def test_changes_are_followed_until_the_deployment_is_gone(zos: Zos, monkeypatch: pytest.MonkeyPatch) -> None:
     zos.json("deploy", zos.file(ONE))
+    shown = zos.run("changes", "one").stdout
+    assert re.search(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d  \d+  zmount +data +version 0  ok", shown), shown
     asked = []
     real = FakeNode.deployment_changes
 
