@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from gridtypes import WorkloadType
+from gridtypes import WorkloadId, WorkloadType
 from provisioners.null import NOTICE
 from provisioners.protocol import InUse, Unchanged, WorkloadError
 from tests.zosd.parts import (
@@ -23,6 +24,8 @@ from tests.zosd.parts import (
     raw,
     zmount,
 )
+from zosd.clock import SystemClock
+from zosd.engine.backoff import Backoff
 
 
 async def test_a_deployment_is_installed_in_dependency_order(tmp_path: Path) -> None:
@@ -282,6 +285,33 @@ async def test_a_machine_that_died_is_shown_and_made_again(tmp_path: Path) -> No
         gate.set()
         await node.settled()
         assert node.states(key)["vm1"] == "ok"
+
+
+class Striding(SystemClock):
+    """Each look at it is a stride later than the one before."""
+
+    def __init__(self, stride: float) -> None:
+        self.stride, self.moment = stride, 0.0
+
+    def monotonic(self) -> float:
+        self.moment += self.stride
+        return self.moment
+
+    def jitter(self) -> float:
+        return 0.5
+
+
+async def test_a_try_that_becomes_due_between_two_looks_is_not_forgotten(tmp_path: Path) -> None:
+    pause = 0.04
+    settings = replace(FAST, backoff=Backoff(pause, pause))
+    for stride in (0.3, 0.6, 0.9):
+        async with daemon(tmp_path / str(stride), settings=settings) as node:
+            key = await node.deploy_with_contract(full())
+            await node.settled()
+            node.engine._clock = Striding(stride * pause)
+            await node.engine.fallen(WorkloadId.parse(f"{key}-vm1"), "the guest stopped")
+            await node.settled()
+            assert node.states(key)["vm1"] == "ok"
 
 
 async def test_crashes_in_a_row_are_counted_over_short_lives(tmp_path: Path) -> None:
