@@ -35,7 +35,9 @@ test-interop: ## unmodified clients of others (Go, JavaScript, Rust) against our
 
 test-faults: ## kill the daemon at every point that it passes, one after the other; the count is printed
 	@$(PYTHON) devgrid/bootstrap.py $(LENIENT)
-	@FAULTS=all $(PYTEST) tests/faults
+	@FAULTS=all $(PYTEST) -q tests/faults/test_real.py & points=$$!; \
+	FAULTS=all $(PYTEST) -q tests/faults --ignore tests/faults/test_real.py; others=$$?; \
+	wait $$points && exit $$others
 
 fuzz: ## search by coverage for bytes that break what reads those of strangers (a minute for each)
 	@$(PYTHON) devgrid/bootstrap.py --without-image $(LENIENT)

@@ -28,7 +28,7 @@ from client.machine_console import attach
 from client.options import JsonOption, ProfileOption
 from client.placed import Placed
 from client.running import on_grid
-from client.terminal import fail, one_line, print_json
+from client.terminal import fail, keep_libraries_quiet, one_line, print_json
 from gridtypes import Workload
 
 T = TypeVar("T")
@@ -200,6 +200,7 @@ def console(
 
 def main() -> None:
     """Console script."""
+    keep_libraries_quiet()
     add_plugins(app)
     app()
 

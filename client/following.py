@@ -12,6 +12,7 @@ from collections.abc import AsyncGenerator, Iterable, Mapping, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass
 
+import rmb
 from client.errors import ClientError
 from client.events import Event, Report, ignore
 from client.node_client import NodeClient
@@ -19,6 +20,7 @@ from gridtypes import ContractId, Deployment, ResultState, Workload
 
 CALL_TIMEOUT_S = 60.0
 POLL_FIRST_S, POLL_MAX_S = 0.2, 2.0
+PATIENCE_S = 300.0
 
 DONE = (ResultState.OK, ResultState.PAUSED)
 FAILED = (ResultState.ERROR, ResultState.UNCHANGED, ResultState.DELETED)
@@ -67,14 +69,27 @@ class Awaited:
         return ", ".join(parts)
 
 
-async def watch(node: NodeClient, contract: ContractId) -> AsyncGenerator[list[Workload], None]:
-    """The whole list of changes, each time that it has grown; the first time at once."""
-    seen, pause = -1, POLL_FIRST_S
+async def watch(
+    node: NodeClient, contract: ContractId, patience: float = PATIENCE_S
+) -> AsyncGenerator[list[Workload], None]:
+    """The whole list of changes, each time that it has grown; the first time at once.
+
+    A node that does not answer is asked again, for `patience` seconds since its last answer; then what its last call
+    raised is raised here.
+    """
+    seen, pause, answered = -1, POLL_FIRST_S, time.monotonic()
     while True:
-        found = await node.deployment_changes(contract, timeout=CALL_TIMEOUT_S)
-        if len(found) > seen:
-            seen, pause = len(found), POLL_FIRST_S
-            yield found
+        try:
+            found = await node.deployment_changes(contract, timeout=CALL_TIMEOUT_S)
+        except (rmb.CallTimeout, rmb.NotDelivered, rmb.BusUnavailable):
+            # It restarts, or the bus does; what it was told is not lost.
+            if time.monotonic() - answered > patience:
+                raise
+        else:
+            answered = time.monotonic()
+            if len(found) > seen:
+                seen, pause = len(found), POLL_FIRST_S
+                yield found
         await asyncio.sleep(pause)
         pause = min(pause * 1.5, POLL_MAX_S)
 

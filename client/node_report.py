@@ -5,13 +5,20 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import rmb
-from client.errors import NotFound
+from client.errors import ClientError, NotFound
 from client.grid_client import GridClient
 from client.node_answers import Counters, Diagnostics, DoctorFinding, Gpu, NodePublicConfig, Pool
 from client.node_client import NodeClient
 from client.survey import REACH_TIMEOUT_S
 from gridtypes import NodeId, TwinId
 from tfchain.models import Node
+
+UNAUTHORIZED = "unauthorized"
+"""What a node answers to who is not its farmer."""
+
+
+class NotTheFarmer(ClientError):
+    """Something is the farmer's alone."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,8 +68,18 @@ async def report(grid: GridClient, number: int) -> NodeReport:
 
 
 async def doctor(grid: GridClient, number: int) -> list[DoctorFinding]:
-    """The node's own report, which only its farmer gets.  Raises NotFound, rmb.RmbError."""
-    return await (await grid.node(number)).doctor()
+    """The node's own report, which only its farmer gets.  Raises NotFound, NotTheFarmer, rmb.RmbError."""
+    try:
+        return await (await grid.node(number)).doctor()
+    except rmb.RemoteError as refusal:
+        if str(refusal) != UNAUTHORIZED:
+            raise
+        node = await grid.chain.node(NodeId(number))
+        farm = await grid.chain.farm(node.farm_id) if node else None
+        farmer = f"twin {farm.twin_id}, the farmer of farm {farm.id}" if farm else "its farmer"
+        raise NotTheFarmer(
+            f"node {number} tells its findings to {farmer}, and you are twin {grid.twin}: use the farmer's profile"
+        ) from refusal
 
 
 async def _public_config(client: NodeClient) -> NodePublicConfig | None:

@@ -6,7 +6,8 @@
     urls = ["wss://tfchain.dev.grid.tf"]
 
     [bus]
-    redis = "unix:///run/zos/redis.sock"    # of a running rmb-peer with the same key
+    redis = "unix:///run/zos/redis.sock"    # of a running rmb-peer with the same key; or, without one,
+    # relays = ["wss://relay.dev.grid.tf"]  # that the user's twin names on the chain
 
     [user]
     key = "/home/me/.config/zos/key"        # hex seed or mnemonic, 0600
@@ -23,9 +24,9 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import Literal
+from typing import Literal, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from client.errors import ProfileError
 from rmb import settings
@@ -39,7 +40,16 @@ class ChainPart(settings.Section):
 
 
 class BusPart(settings.Section):
-    redis: str
+    """Exactly one of the two."""
+
+    redis: str = ""
+    relays: tuple[str, ...] = Field(default=(), max_length=8)
+
+    @model_validator(mode="after")
+    def _one_of_them(self) -> Self:
+        if bool(self.redis) == bool(self.relays):
+            raise ValueError("give either redis (of a running rmb-peer) or relays")
+        return self
 
 
 class UserPart(settings.Section):

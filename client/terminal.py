@@ -3,10 +3,22 @@
 from __future__ import annotations
 
 import json
+import logging
 import sys
 from typing import Any, NoReturn
 
+import structlog
 import typer
+
+LEAST_LEVEL = logging.WARNING
+
+
+def keep_libraries_quiet() -> None:
+    """Let what libraries log come to standard error, and only when something is wrong."""
+    structlog.configure(
+        wrapper_class=structlog.make_filtering_bound_logger(LEAST_LEVEL),
+        logger_factory=lambda *_: structlog.PrintLogger(sys.stderr),
+    )
 
 
 def fail(reason: object, code: int = 1) -> NoReturn:

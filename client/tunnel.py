@@ -134,8 +134,13 @@ async def open_tunnel(wanted: TunnelPlan) -> AsyncIterator[Tunnel]:
     helper: asyncio.subprocess.Process | None = None
     try:
         assert holder.stdout is not None
-        async with asyncio.timeout(START_TIMEOUT_S):
-            await holder.stdout.readline()
+        try:
+            async with asyncio.timeout(START_TIMEOUT_S):
+                await holder.stdout.readline()
+        except TimeoutError:
+            raise ClientError(
+                f"the tunnel's namespace was not ready within {START_TIMEOUT_S:.0f} s"
+            ) from None
         helper = await _make_link(name)
         await _run("ip", "link", "set", "dev", name, "netns", str(holder.pid))
         tunnel = Tunnel(holder.pid)

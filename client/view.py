@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import UTC, datetime
 from types import TracebackType
 
 from rich.console import Console
@@ -130,9 +131,10 @@ def show_placed(found: Sequence[Placed], *, workloads: bool) -> None:
 def show_change(placed: Placed, workload: Workload) -> None:
     state = workload.result.state.value or "init"
     colour = COLOURS.get(state, "white")
+    when = datetime.fromtimestamp(workload.result.created, UTC).strftime("%Y-%m-%d %H:%M:%S")
     out.print(
-        f"{placed.contract}  {plain(workload.type.value):12} {plain(workload.name):16} version {workload.version}  "
-        f"[{colour}]{plain(state)}[/]  [dim]{plain(workload.result.message)}[/]",
+        f"[dim]{when}[/]  {placed.contract}  {plain(workload.type.value):12} {plain(workload.name):16} "
+        f"version {workload.version}  [{colour}]{plain(state)}[/]  [dim]{plain(workload.result.message)}[/]",
         soft_wrap=True,
     )
 

@@ -30,15 +30,15 @@ class LoopDevice:
         self._descriptor = descriptor
 
     @classmethod
-    def attach(cls, backing: Path) -> LoopDevice:
-        """Attach `backing` to a free loop device.  Raises OSError."""
+    def attach(cls, backing: Path, *, direct: bool = False) -> LoopDevice:
+        """Attach `backing` to a free loop device; `direct`: past the page cache of its file.  Raises OSError."""
         file = os.open(backing, os.O_RDWR | os.O_CLOEXEC)
         try:
             for attempt in range(_TRIES):
                 path = _free_device()
                 device = os.open(path, os.O_RDWR | os.O_CLOEXEC)
                 try:
-                    fcntl.ioctl(device, _LOOP_CONFIGURE, _configuration(file, backing))
+                    fcntl.ioctl(device, _LOOP_CONFIGURE, _configuration(file, backing, direct))
                 except OSError:
                     os.close(device)
                     if attempt == _TRIES - 1:  # somebody else took the free device, again and again
@@ -72,7 +72,8 @@ def _free_device() -> Path:
         os.close(control)
 
 
-def _configuration(file: int, backing: Path) -> bytes:
+def _configuration(file: int, backing: Path, direct: bool) -> bytes:
     name = os.fsencode(backing)[-63:]
-    info = _LOOP_INFO64.pack(0, 0, 0, 0, 0, 0, 0, 0, _LO_FLAGS_AUTOCLEAR, name, b"", b"", 0, 0)
+    flags = _LO_FLAGS_AUTOCLEAR | (_LO_FLAGS_DIRECT_IO if direct else 0)
+    info = _LOOP_INFO64.pack(0, 0, 0, 0, 0, 0, 0, 0, flags, name, b"", b"", 0, 0)
     return _LOOP_CONFIG.pack(file, _BLOCK_SIZE, info, *[0] * 8)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv6Address
+from pathlib import Path
 from typing import Protocol
 
 from zosd.capacity import DiskLeftAlone, MachineFacts, PoolSpace
@@ -18,6 +19,18 @@ OWN_PORTS = (9943, 9944, 9945, 9651, 300, 80, 443, 8082)
 
 class NicRefused(Exception):
     """A NIC cannot carry the public addresses; `str(e)` says why."""
+
+
+@dataclass(frozen=True, slots=True)
+class DiskInUse:
+    """A pool's disk, for those who look after its health."""
+
+    pool: str
+    device: str
+    folder: Path
+    """On the disk, for the node itself."""
+    errors: Mapping[str, int]
+    """What its file system has counted going wrong, by kind; empty when nothing did."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +61,8 @@ class Machine(Protocol):
     def disks_left_alone(self) -> Sequence[DiskLeftAlone]:
         """Configured disks that are no pool, with the reason."""
         ...
+
+    def disks_in_use(self) -> Sequence[DiskInUse]: ...
 
     async def addresses(self) -> Mapping[str, Sequence[str]]:
         """Global addresses by interface name (`zos`, `ygg`), without prefix length."""

@@ -43,7 +43,6 @@ from zosd.metrics import NodeCollector
 from zosd.node_now import ThisNode
 from zosd.parts import Parts, null_parts
 from zosd.points import observed
-from zosd.real_parts import real_parts
 from zosd.watchdog import Watchdog
 
 T = TypeVar("T")
@@ -211,6 +210,9 @@ class Node:
     async def _parts(self, books: Books) -> Parts:
         if self._config.node.null:
             return null_parts(self._config, books)
+        # Drivers, and what they need of libraries, are for those who have a machine to drive.
+        from zosd.real_parts import real_parts
+
         return await real_parts(self._config, self._paths, self._key_file)
 
     async def _serve(self, engine: Engine, router: rmb.Router) -> None:

@@ -12,7 +12,7 @@ from gridtypes import Capacity
 from zosd.capacity import GIB, DiskLeftAlone, MachineFacts, Media, PoolSpace
 from zosd.config import CapacitySection
 from zosd.gpus import Gpu
-from zosd.machine import LAN, OWN_PORTS, Nic, NicRefused
+from zosd.machine import LAN, OWN_PORTS, DiskInUse, Nic, NicRefused
 
 SSD = 500 * GIB
 HDD = 1000 * GIB
@@ -49,6 +49,9 @@ class NullMachine:
 
     @property
     def disks_left_alone(self) -> Sequence[DiskLeftAlone]:
+        return ()
+
+    def disks_in_use(self) -> Sequence[DiskInUse]:
         return ()
 
     async def addresses(self) -> Mapping[str, Sequence[str]]:

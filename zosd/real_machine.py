@@ -12,6 +12,7 @@ import psutil
 import structlog
 
 from gridtypes import Capacity
+from provisioners.system import disk_errors
 from provisioners.system.command import CommandFailed
 from provisioners.system.disk_class import DiskClass
 from provisioners.system.links import LinkError
@@ -22,7 +23,7 @@ from zosd.api.tool import ToolFailed
 from zosd.capacity import DiskLeftAlone, MachineFacts, Media, PoolSpace
 from zosd.config import CapacitySection
 from zosd.gpus import Gpu, list_gpus
-from zosd.machine import LAN, Nic, NicRefused
+from zosd.machine import LAN, DiskInUse, Nic, NicRefused
 
 log = structlog.get_logger(__name__)
 
@@ -79,6 +80,12 @@ class RealMachine:
     @property
     def disks_left_alone(self) -> Sequence[DiskLeftAlone]:
         return [DiskLeftAlone(str(disk.path), disk.reason) for disk in self._pools.refused]
+
+    def disks_in_use(self) -> Sequence[DiskInUse]:
+        return [
+            DiskInUse(pool.name, str(pool.device), pool.mount, disk_errors.errors(pool.name))
+            for pool in self._pools.pools
+        ]
 
     async def addresses(self) -> Mapping[str, Sequence[str]]:
         return await self._network.interfaces()

@@ -178,4 +178,4 @@ def test_a_plan_a_node_and_its_doctor(zos: Any, tmp_path: Path) -> None:
     assert shown["free"]["sru"] > 0
     # The grid's user is not its farmer.
     zos("node", "doctor", "1", status=1)
-    assert zos.said == "zos: unauthorized"
+    assert "the farmer of farm 1, and you are twin" in zos.said

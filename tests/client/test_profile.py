@@ -34,6 +34,13 @@ def test_dev_is_the_default() -> None:
     assert found.chain.urls == ("ws://10.99.0.254:9944",)
 
 
+def test_relays_stand_for_a_local_peer(folder: Path) -> None:
+    relays = 'relays = ["wss://r1.example", "wss://r2.example"]'
+    (folder / "far.toml").write_text(GOOD.replace('redis = "unix:///run/redis.sock"', relays))
+    found = profile.load("far")
+    assert (found.bus.redis, found.bus.relays) == ("", ("wss://r1.example", "wss://r2.example"))
+
+
 def test_another_is_named_by_option_or_environment(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (folder / "main.toml").write_text(GOOD.replace("42", "43"))
     assert profile.load("main").user.twin == 43
@@ -54,6 +61,8 @@ def test_the_environment_wins(monkeypatch: pytest.MonkeyPatch) -> None:
     [
         ("twin = 42", "twn = 42", ["unknown key twn in [user]", "did you mean twin?"]),
         ("[bus]", "[buss]", ["unknown section [buss]", "did you mean bus?"]),
+        ('redis = "unix:///run/redis.sock"', "", ["bus", "either redis", "or relays"]),
+        ("[user]", 'relays = ["wss://r.example"]\n[user]', ["bus", "either redis", "or relays"]),
         ("twin = 42", "twin = 0", ["user.twin", "ZOS_USER_TWIN", "not 0"]),
         ("twin = 42", "", ["user.twin", "required"]),
         (

@@ -52,7 +52,7 @@ async def _live(world: World, scenario: Scenario, hook: Hook) -> int:
                     return REBOOT if step.reboots else RESTART
             # A kill after the last step leaves work behind, too.
             await node.engine.adopted.wait()
-            await node.settled(30)
+            await node.settled(60)
     return DONE
 
 

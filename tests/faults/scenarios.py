@@ -75,7 +75,7 @@ def refused(name: str, wanted: Deployment) -> Step:
 
 def settle(name: str) -> Step:
     async def act(node: Daemon, world: World) -> None:
-        await node.settled(30)
+        await node.settled(60)
 
     return Step(name, act)
 
@@ -97,7 +97,7 @@ def cancel(name: str, contract: int) -> Step:
 def gone(name: str, *contracts: int) -> Step:
     async def act(node: Daemon, world: World) -> None:
         keys = [contract_of(contract) for contract in contracts]
-        await node.until(lambda: all(node.journal.ledger.get(key) is None for key in keys), 30)
+        await node.until(lambda: all(node.journal.ledger.get(key) is None for key in keys), 60)
 
     return Step(name, act)
 

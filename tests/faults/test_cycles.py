@@ -1,6 +1,6 @@
 """Deploy, update, cancel, again and again: nothing is left and nothing grows (null provisioners).
 
-500 cycles in a run, 10,000 with `FAULTS=all`; `test_real.py` does the same with kernel objects.
+500 cycles in a run, 10,000 with `FAULTS=all`; `test_real_cycles.py` does the same with kernel objects.
 """
 
 from __future__ import annotations
@@ -13,13 +13,13 @@ from pathlib import Path
 import pytest
 
 from gridtypes import Deployment
+from tests.faults import scope
 from tests.faults.workloads import zdb
 from tests.shared import report_count
 from tests.zosd.parts import TWIN, Daemon, daemon, deployment, machine, network, zmount
 from zosd.journal.records import Key
 
-EVERY_ONE = os.environ.get("FAULTS") == "all"
-CYCLES = 10_000 if EVERY_ONE else 500
+CYCLES = scope.count(500, 10_000)
 LANES = 10
 """Deployments at once."""
 
@@ -60,7 +60,7 @@ def counted() -> tuple[int, int, int]:
     return len(gc.get_objects()), len(os.listdir("/proc/self/fd")), len(asyncio.all_tasks())
 
 
-@pytest.mark.timeout(3000 if EVERY_ONE else 300)
+@pytest.mark.timeout(3600 if scope.EVERY_ONE else 300)
 async def test_cycles_leave_nothing_and_nothing_grows(tmp_path: Path) -> None:
     async with daemon(tmp_path) as node:
         seen = []

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import subprocess
 import sys
 from pathlib import Path
@@ -11,12 +10,12 @@ from pathlib import Path
 import pytest
 
 from devgrid.loop_device import LoopDevice, make_sparse
+from tests.faults import scope
 from tests.shared import PROJECT, report_count
 
-pytestmark = [pytest.mark.root, pytest.mark.timeout(1200)]
+pytestmark = [pytest.mark.root, pytest.mark.timeout(3600)]
 
-SEED = int(os.environ.get("FAULTS_SEED", "1"))
-CUTS = 1000 if os.environ.get("FAULTS") == "all" else 24
+CUTS = scope.count(24, 1000)
 
 
 def test_a_snapshot_of_the_disks_is_a_node_that_goes_on(tmp_path: Path) -> None:
@@ -29,7 +28,7 @@ def test_a_snapshot_of_the_disks_is_a_node_that_goes_on(tmp_path: Path) -> None:
         folder.mkdir()
         done = subprocess.run(
             ["unshare", "--mount", "--propagation", "private", sys.executable, "-m", "tests.faults.power_cut",
-             str(folder), str(device.path), str(SEED), str(CUTS)],
+             str(folder), str(device.path), str(scope.SEED), str(CUTS)],
             cwd=PROJECT, capture_output=True, text=True, timeout=1000, check=False,
         )  # fmt: skip
         assert done.returncode == 0, done.stderr[-4000:]

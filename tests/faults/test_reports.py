@@ -19,8 +19,8 @@ from gridtypes import ContractId, WorkloadId, WorkloadType
 from provisioners.protocol import WorkloadError
 from tests.faults.workloads import zdb
 from tests.shared import PROJECT, report_count
+from tests.zosd.memory_chain import FastClock, MemoryChain, beside, follower
 from tests.zosd.parts import NODE, TWIN, FakeChain, daemon, deployment, full, machine, network, raw, zmount
-from tests.zosd.test_chainlife import FastClock, MemoryChain, beside, follower
 from tfchain import Identity
 from zosd.accept.refusal import Refusal
 from zosd.api.deployments import Deployments
@@ -49,7 +49,7 @@ ELSEWHERE = {
     "B087": "tests/host/storage/test_unpack.py::test_owners_modes_links_and_capabilities_are_kept",
     "B010": "tests/host/storage/test_zmount.py::test_the_reported_growing_and_shrinking",
     "B063": "tests/provisioners/network/test_spec.py::test_a_peer_without_endpoint_is_configured_without_one",
-    "B008": "tests/zosd/test_accept.py",
+    "B008": "tests/zosd/test_accept_rules.py::test_mounts_that_collide",
     "B039": "tests/zosd/test_watchdog.py::test_an_endpoint_that_is_behind_makes_a_deployment_wait",
 }
 DECIDED_ELSEWHERE = {

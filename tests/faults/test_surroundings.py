@@ -1,6 +1,6 @@
 """What is around the daemon fails: provisioners, the chain, Redis, the disk under the journal, the clock.
 
-`FAULTS_SEED` chooses; `FAULTS=all` takes more seeds.
+`FAULTS_SEED` chooses; `FAULTS=all` takes more seeds (`scope.py`).
 """
 
 from __future__ import annotations
@@ -23,6 +23,7 @@ import pytest
 from gridtypes import Deployment, WorkloadType
 from provisioners.protocol import Context, WorkloadError
 from rmb.redis_link import RedisAddress, RedisLink
+from tests.faults import scope
 from tests.faults.scenarios import CANCELLED
 from tests.faults.workloads import every_type
 from tests.shared import report_count
@@ -35,8 +36,7 @@ from zosd.journal.journal import Journal
 from zosd.journal.records import Key
 from zosd.journal.schema import JournalError
 
-SEED = int(os.environ.get("FAULTS_SEED", "1"))
-SEEDS = range(SEED, SEED + (40 if os.environ.get("FAULTS") == "all" else 3))
+SEEDS = range(scope.SEED, scope.SEED + (40 if scope.EVERY_ONE else 3))
 VERBS = ("provision", "update", "pause", "resume", "deprovision", "recover")
 FAKETIME = Path("/usr/lib/x86_64-linux-gnu/faketime/libfaketimeMT.so.1")
 LIMIT_S = 60.0

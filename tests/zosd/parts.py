@@ -158,6 +158,8 @@ class FakeChain:
     """How many looks the contract is still not shown for."""
     looks: int = 0
     rented_by: TwinId | None = None
+    names: dict[str, TwinId | None] = field(default_factory=dict)
+    """Who has which name; the first twin has all others."""
 
     async def twin_key(self, twin: TwinId) -> bytes | None:
         self._reach()
@@ -184,6 +186,10 @@ class FakeChain:
     async def renter(self, node: NodeId) -> TwinId | None:
         self._reach()
         return self.rented_by
+
+    async def name_owner(self, name: str, patience: float) -> TwinId | None:
+        self._reach()
+        return self.names.get(name, TWIN)
 
     def sign_up(self, deployment: Deployment, **changes: object) -> None:
         """Make the contract for this deployment."""

@@ -8,6 +8,7 @@ import ipaddress
 import ssl
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -18,9 +19,11 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
+from provisioners.system.disk_errors import errors
 from zosd.capacity import GIB, DiskLeftAlone, Media, PoolSpace
-from zosd.doctor import facts, judgement
+from zosd.doctor import disk_probe, facts, judgement
 from zosd.doctor.bus import bus_problem
+from zosd.doctor.disk_probe import DiskLook, DiskProbe
 from zosd.doctor.doctor import FRESH, REPORT, read_report
 from zosd.doctor.judgement import Finding
 
@@ -44,10 +47,14 @@ NOW = 1_800_000_000.0
         (judgement.certificate("h", NOW + 90 * 86400, "", NOW), True, "good"),
         (judgement.certificate("h", NOW + 86400, "", NOW), False, "ends on"),
         (judgement.certificate("h", None, "certificate has expired", NOW), False, "has expired"),
-        (judgement.journal(GIB, 0.01, ""), True, "1024 MiB left"),
-        (judgement.journal(GIB, 0.01, "Read-only file system"), False, "Read-only file system"),
-        (judgement.journal(1 << 20, 0.01, ""), False, "1 MiB left"),
-        (judgement.journal(GIB, 4.0, ""), False, "a write takes 4.0 s"),
+        (judgement.journal(DiskLook(GIB, 0.01)), True, "1024 MiB left"),
+        (judgement.journal(DiskLook(GIB, None, "Read-only file system")), False, "Read-only file system"),
+        (judgement.journal(DiskLook(1 << 20, 0.01)), False, "1 MiB left"),
+        (judgement.journal(DiskLook(GIB, 4.0)), False, "a write takes 4.0 s"),
+        (judgement.disk("/dev/x", {}, DiskLook(GIB, 0.01)), True, "without trouble"),
+        (judgement.disk("/dev/x", {}, DiskLook(GIB, 3.0)), False, "slow: a write takes 3.0 s"),
+        (judgement.disk("/dev/x", {}, DiskLook(0, None, "a write hangs since 10 s")), False, "hangs since"),
+        (judgement.disk("/dev/x", {"read_errs": 3}, DiskLook(GIB, 0.01)), False, "damaged: errors of 3 read"),
         (judgement.jobs(0.0, 0, 1800), True, "nothing"),
         (judgement.jobs(4000.0, 2, 1800), False, "the oldest since 4000 s"),
         (judgement.accelerator(("tcg",)), False, "emulated"),
@@ -126,13 +133,63 @@ async def test_a_certificate_has_a_last_day_and_a_doubt(
     assert "self" in problem
 
 
-def test_a_journal_disk_that_can_be_written_and_one_that_cannot(tmp_path: Path) -> None:
-    free, seconds, problem = facts.journal_disk(tmp_path)
-    assert free > 0
-    assert seconds is not None
-    assert problem == ""
+async def test_a_disk_that_can_be_written_and_one_that_cannot(tmp_path: Path) -> None:
+    found = await DiskProbe(tmp_path).look()
+    assert found.free > 0
+    assert found.sync_s is not None
+    assert found.problem == ""
     assert list(tmp_path.iterdir()) == []
-    assert facts.journal_disk(tmp_path / "gone")[2] == "No such file or directory"
+    assert (await DiskProbe(tmp_path / "gone").look()).problem == "No such file or directory"
+
+
+async def test_a_disk_that_hangs_holds_one_thread_and_nobody_else(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    comes_back, writers = threading.Event(), []
+
+    def hanging(folder: Path) -> DiskLook:
+        writers.append(folder)
+        comes_back.wait(60)
+        return DiskLook(GIB, 30.0)
+
+    monkeypatch.setattr(disk_probe, "written", hanging)
+    probe = DiskProbe(tmp_path, limit=0.02)
+    for _ in range(3):
+        assert "a write hangs since" in (await probe.look()).problem
+    assert len(writers) == 1
+    comes_back.set()
+    async with asyncio.timeout(60):
+        while (found := await probe.look()).problem:
+            pass
+    assert found == DiskLook(GIB, 30.0)
+
+
+async def test_a_pool_is_written_to_now_and_then_only(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    writers = []
+
+    def writing(folder: Path) -> DiskLook:
+        writers.append(folder)
+        return DiskLook(GIB, 0.01, "Read-only file system" if len(writers) == 1 else "")
+
+    monkeypatch.setattr(disk_probe, "written", writing)
+    probe = DiskProbe(tmp_path, every=3600)
+    for _ in range(4):
+        await probe.look()
+    assert len(writers) == 2  # trouble is looked at anew
+
+
+def test_errors_that_the_file_system_has_counted(tmp_path: Path) -> None:
+    for device, text in (
+        ("1", "write_errs 0\nread_errs 2\n"),
+        ("2", "read_errs 1\ncorruption_errs 5\nodd\n"),
+    ):
+        folder = tmp_path / "uuid" / "devinfo" / device
+        folder.mkdir(parents=True)
+        (folder / "error_stats").write_text(text)
+    assert errors("uuid", tmp_path) == {"read_errs": 3, "corruption_errs": 5}
+    assert errors("other", tmp_path) == {}
 
 
 async def test_a_bus_that_is_not_there(tmp_path: Path) -> None:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import sqlite3
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 
@@ -28,6 +30,7 @@ from zosd.journal.changes import (
     SetWaitingUpdate,
 )
 from zosd.journal.journal import Journal
+from zosd.journal.ledger import Ledger
 from zosd.journal.records import Job, Key, Phase, WaitingUpdate
 from zosd.journal.rows import without_results
 from zosd.journal.schema import VERSION, JournalError
@@ -215,6 +218,27 @@ def test_memory_and_disk_agree_after_any_changes(
         await journal.close()
 
     asyncio.run(check())
+
+
+def test_another_thread_may_ask_while_deployments_come_and_go() -> None:
+    """As the one that serves the figures does."""
+    ledger, seen, ends = Ledger(), [], threading.Event()
+    coming = {ContractId(contract): draft(contract) for contract in range(1, 20)}
+
+    def ask() -> None:
+        while not ends.is_set():
+            seen.append(len(ledger.all()))
+
+    with ThreadPoolExecutor(1) as pool:
+        asking = pool.submit(ask)
+        for _ in range(200):
+            for changes in coming.values():
+                ledger.apply(changes)
+            for contract in coming:
+                ledger.apply([DropDeployment(Key(TwinId(26), contract))])
+        ends.set()
+        asking.result(60)
+    assert max(seen, default=0) < 20
 
 
 def test_ids() -> None:

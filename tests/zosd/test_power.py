@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.zosd.memory_chain import FastClock, beside
 from tests.zosd.parts import NODE
-from tests.zosd.test_chainlife import FastClock, beside
 from tfchain import ChainUnavailable, Identity
 from tfchain.models import NodePower
 from zosd.chainlife.power import Power

@@ -29,7 +29,7 @@ from zosd.chainlife.notes import IDS
 from zosd.journal.changes import PutNote
 from zosd.journal.journal import Journal
 
-START_LIMIT = 20.0
+START_LIMIT = 60.0
 
 
 @pytest.fixture(scope="module")

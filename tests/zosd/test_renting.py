@@ -7,9 +7,11 @@ from pathlib import Path
 import pytest
 
 from gridtypes import FarmId, TwinId
+from tests.faults.workloads import gateways
+from tests.zosd.memory_chain import MemoryChain, follower
 from tests.zosd.parts import NODE, TWIN, FakeChain, daemon, deployment, zmount
-from tests.zosd.test_chainlife import MemoryChain, follower
 from tfchain.models import Farm
+from zosd.accept.drafts import key_of
 from zosd.accept.refusal import Refusal
 from zosd.chainlife.farmer import Farmer
 from zosd.chainlife.notes import FARMER
@@ -26,6 +28,36 @@ async def test_only_the_renter_may_deploy(tmp_path: Path) -> None:
         chain.rented_by = TWIN
         await node.deploy(wanted)
         await node.settled()
+
+
+async def test_a_gateways_name_has_to_be_reserved_by_its_twin(tmp_path: Path) -> None:
+    wanted = deployment(*gateways("a"))
+    async with daemon(tmp_path) as node:
+        node.chain.sign_up(wanted)
+        node.chain.names["aname"] = None
+        with pytest.raises(
+            Refusal, match="a name contract with the given name must be reserved first: 'aname'"
+        ):
+            await node.deploy(wanted)
+        node.chain.names["aname"] = TwinId(77)
+        with pytest.raises(Refusal, match="the name 'aname' is reserved by twin 77, not by twin 26"):
+            await node.deploy(wanted)
+        assert len(node.journal.ledger) == 0
+        node.chain.names["aname"] = TWIN
+        await node.deploy(wanted)
+        await node.settled()
+
+
+async def test_a_name_that_was_given_up_while_the_chain_was_away_is_noticed(tmp_path: Path) -> None:
+    async with daemon(tmp_path) as node:
+        await node.deploy_with_contract(deployment(zmount("first"), contract=1))  # known from now on
+        wanted = deployment(*gateways("a"), contract=2)
+        node.chain.sign_up(wanted)
+        node.chain.away = True
+        await node.deploy(wanted)
+        node.chain.away, node.chain.names["aname"] = False, None
+        await node.waiting.round()
+        assert "must be reserved first" in node.message(key_of(wanted), "agwn")
 
 
 async def test_what_waited_for_the_chain_is_checked_for_the_renter_too(tmp_path: Path) -> None:

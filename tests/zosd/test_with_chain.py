@@ -41,7 +41,7 @@ class ChainProcess:
 
     def wait(self) -> None:
         """Until it answers."""
-        deadline = time.monotonic() + 30
+        deadline = time.monotonic() + 60
         while True:
             try:
                 self.rpc("system_chain")
@@ -107,7 +107,7 @@ class Grid:
             return await self.bus.call("zos.deployment.get", {"contract_id": contract}, twin=self.twin)
         return None
 
-    async def until(self, condition: Callable[[], Awaitable[Any]], seconds: float = 20) -> None:
+    async def until(self, condition: Callable[[], Awaitable[Any]], seconds: float = 60) -> None:
         deadline = time.monotonic() + seconds
         while not await condition():
             assert time.monotonic() < deadline, (self.folder / "log").read_text()[-4000:]
@@ -188,7 +188,7 @@ async def open_grid(
             )
             process = spawn(file, program)
             node_twin = None
-            async with asyncio.timeout(30):
+            async with asyncio.timeout(60):
                 while node_twin is None or (id := await chain.node_by_twin(node_twin)) is None:
                     await asyncio.sleep(0.1)
                     node_twin = await chain.twin_by_account(key.public_key)
@@ -289,7 +289,7 @@ async def test_cancelled_while_the_node_was_down(grid: Grid) -> None:
         async def gone() -> bool:
             return await grid.get(wanted.contract_id) is None
 
-        await grid.until(gone, 30)
+        await grid.until(gone)
     finally:
         grid.process.terminate()
         await asyncio.to_thread(grid.process.wait, 20)

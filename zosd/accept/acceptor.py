@@ -29,7 +29,14 @@ from gridtypes import (
 from provisioners.protocol import PlacedWorkload, WorkloadError
 from tfchain import ChainUnavailable
 from zosd.accept import drafts
-from zosd.accept.contract import ContractView, check_contract, check_renter, not_found
+from zosd.accept.contract import (
+    ContractView,
+    check_contract,
+    check_name,
+    check_renter,
+    not_found,
+    wanted_names,
+)
 from zosd.accept.facts import ChainFacts, KeyMissing, Keys
 from zosd.accept.kyc import Kyc
 from zosd.accept.refusal import Refusal
@@ -264,21 +271,29 @@ class Acceptor:
             if contract is None:
                 raise Refusal(not_found(deployment.contract_id, await self._chain.height()))
             renter = await self._chain.renter(node)
+            patience = self._patience(call)
+            owners = {name: await self._chain.name_owner(name, patience) for name in wanted_names(deployment)}
         except ChainUnavailable as error:
             log.warning("accepted without a look at the contract", twin=deployment.twin_id, why=str(error))
             return False
         check_contract(contract, deployment, hash, node)
         check_renter(deployment, node, renter)
         check_addresses(wanted_addresses(deployment), len(contract.addresses))
+        for name, owner in owners.items():
+            check_name(deployment, name, owner)
         return True
 
     async def _look_for(self, deployment: Deployment, call: Call) -> ContractView | None:
         """The contract; one that is not there yet is looked for again, on the other endpoints too."""
         contract = await self._chain.contract(deployment.contract_id)
         if contract is None:
-            left = call.deadline - self._clock.monotonic() - ANSWER_MARGIN
-            contract = await self._chain.find(deployment.contract_id, max(0.0, min(self._look_again, left)))
+            contract = await self._chain.find(deployment.contract_id, self._patience(call))
         return contract
+
+    def _patience(self, call: Call) -> float:
+        """Seconds for which something that the chain does not show yet may be looked for."""
+        left = call.deadline - self._clock.monotonic() - ANSWER_MARGIN
+        return max(0.0, min(self._look_again, left))
 
     def _check_waiting(self, key: Key, checked: bool) -> None:
         if checked:

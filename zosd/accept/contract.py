@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from enum import Enum
 
 from gridtypes import ContractId, Deployment, NodeId, TwinId
+from gridtypes.workloads import GatewayNameProxy
 from provisioners.protocol import ReservedIp
 from zosd.accept.refusal import Refusal
 
@@ -43,6 +44,22 @@ def check_renter(deployment: Deployment, node: NodeId, renter: TwinId | None) ->
     if renter is not None and renter != deployment.twin_id:
         raise Refusal(
             f"node {node} is rented by twin {renter}: twin {deployment.twin_id} cannot deploy on it; choose another"
+        )
+
+
+def wanted_names(deployment: Deployment) -> tuple[str, ...]:
+    """The names below the node's domain that its gateways ask for."""
+    found = (workload.load() for workload in deployment.workloads)
+    return tuple(one.name for one in found if isinstance(one, GatewayNameProxy))
+
+
+def check_name(deployment: Deployment, name: str, owner: TwinId | None) -> None:
+    """A gateway's name has to be reserved by a name contract of its twin.  Raises Refusal."""
+    if owner is None:
+        raise Refusal(f"a name contract with the given name must be reserved first: '{name}'")
+    if owner != deployment.twin_id:
+        raise Refusal(
+            f"the name '{name}' is reserved by twin {owner}, not by twin {deployment.twin_id} of the deployment"
         )
 
 

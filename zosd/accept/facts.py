@@ -41,6 +41,10 @@ class ChainFacts(Protocol):
         """The twin that has rented the whole node; None when nobody has."""
         ...
 
+    async def name_owner(self, name: str, patience: float) -> TwinId | None:
+        """The twin that has reserved the name; it is looked for again for `patience` seconds.  None: nobody has."""
+        ...
+
 
 class NoChain:
     """A node without a chain: every deployment waits."""
@@ -58,6 +62,9 @@ class NoChain:
         raise _no_chain()
 
     async def renter(self, node: NodeId) -> TwinId | None:
+        raise _no_chain()
+
+    async def name_owner(self, name: str, patience: float) -> TwinId | None:
         raise _no_chain()
 
     async def reserved(self, contract: ContractId) -> Sequence[ReservedIp] | None:

@@ -10,7 +10,7 @@ import structlog
 from gridtypes import Deployment, NodeId, WorkloadType
 from tfchain import ChainUnavailable
 from zosd.accept import drafts
-from zosd.accept.contract import check_contract, check_renter, not_found
+from zosd.accept.contract import check_contract, check_name, check_renter, not_found, wanted_names
 from zosd.accept.facts import ChainFacts
 from zosd.accept.refusal import Refusal
 from zosd.accept.rules import check_addresses, wanted_addresses
@@ -117,6 +117,8 @@ class Waiting:
             check_contract(contract, deployment, hash, node)
             check_renter(deployment, node, await self._chain.renter(node))
             check_addresses(wanted_addresses(deployment), len(contract.addresses))
+            for name in wanted_names(deployment):
+                check_name(deployment, name, await self._chain.name_owner(name, 0))
         except Refusal as refusal:
             await self._refuse(key, deployment, str(refusal))
             return

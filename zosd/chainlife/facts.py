@@ -25,6 +25,7 @@ LIMIT = 10.0
 LIMIT_WHILE_AWAY = 2.0
 """The same, shortly after a look that failed: calls that may wait for the chain need not all wait for its time-out."""
 BELIEVED_AWAY = 15.0
+LOOK_AGAIN = 1.0
 
 _STATES = {
     ChainState.CREATED: ContractState.CREATED,
@@ -59,7 +60,19 @@ class TfchainFacts:
         return (await self._limited(self._chain.head())).number
 
     async def renter(self, node: NodeId) -> TwinId | None:
-        id = await self._limited(self._chain.rent_contract(node))
+        return await self._owner(await self._limited(self._chain.rent_contract(node)))
+
+    async def name_owner(self, name: str, patience: float) -> TwinId | None:
+        until = time.monotonic() + patience
+        while True:
+            owner = await self._owner(await self._limited(self._chain.contract_by_name(name)))
+            left = until - time.monotonic()
+            if owner is not None or left <= 0:
+                return owner
+            await asyncio.sleep(min(LOOK_AGAIN, left))
+
+    async def _owner(self, id: ContractId | None) -> TwinId | None:
+        """The twin of a contract that has not ended."""
         found = await self._limited(self._chain.contract(id)) if id is not None else None
         if found is None or found.state is ChainState.DELETED:
             return None

@@ -17,6 +17,7 @@ from zosd.chainlife.look import ChainSight
 from zosd.clock import Clock
 from zosd.config import Config
 from zosd.doctor import facts, judgement
+from zosd.doctor.disk_probe import DiskProbe
 from zosd.doctor.judgement import Finding
 from zosd.machine import Machine
 from zosd.watchdog import Watchdog
@@ -29,6 +30,8 @@ REPORT = "doctor.json"
 FRESH = 3 * PERIOD
 """Seconds after which a report tells that the daemon itself hangs or is down."""
 RELAY_PORT = 443
+POOL_EVERY = 600.0
+"""Seconds between two writes to a pool: a disk that nobody uses may sleep in between."""
 
 BusLook = Callable[[], Awaitable[str]]
 
@@ -56,6 +59,7 @@ class Doctor:
         self._chain = chain
         self._bus = bus
         self._looking = asyncio.Lock()
+        self._probes: dict[Path, DiskProbe] = {}
         self._since: dict[str, float] = {}
         self._last: tuple[Finding, ...] = ()
         self.bus_seconds: float | None = None
@@ -132,13 +136,22 @@ class Doctor:
         return [judgement.bus(problem)]
 
     async def _look_at_disks(self) -> Sequence[Finding]:
-        free, sync_s, problem = await asyncio.to_thread(facts.journal_disk, self._state)
+        used = await asyncio.to_thread(self._machine.disks_in_use)
+        journal, *looks = await asyncio.gather(
+            self._probe(self._state).look(), *(self._probe(disk.folder).look() for disk in used)
+        )
         pools = await self._machine.pools()
         expected = len(self._config.storage.disks)
         return [
-            judgement.journal(free, sync_s, problem),
+            judgement.journal(journal),
             *judgement.disks(pools, self._machine.disks_left_alone, expected),
+            *(judgement.disk(disk.device, disk.errors, look) for disk, look in zip(used, looks, strict=True)),
         ]
+
+    def _probe(self, folder: Path) -> DiskProbe:
+        return self._probes.setdefault(
+            folder, DiskProbe(folder, 0.0 if folder == self._state else POOL_EVERY)
+        )
 
     def _write(self) -> None:
         report = {"time": self._clock.time(), "findings": [finding.shown() for finding in self._last]}

@@ -1,19 +1,14 @@
-"""Looking: DNS names, certificates, and the disk under the journal."""
+"""Looking: DNS names and certificates."""
 
 from __future__ import annotations
 
 import asyncio
-import os
-import shutil
 import socket
 import ssl
-import time
 from contextlib import suppress
-from pathlib import Path
 
 LIMIT = 5.0
 """Seconds for each look at something outside."""
-PROBE = ".doctor"
 
 
 async def reach(host: str, port: int) -> str:
@@ -60,24 +55,3 @@ async def certificate(
         writer.close()
         with suppress(OSError):
             await writer.wait_closed()
-
-
-def journal_disk(folder: Path) -> tuple[int, float | None, str]:
-    """Bytes left, seconds for a durable small write, and why it cannot be written ("" when it can).  Blocking."""
-    try:
-        free = shutil.disk_usage(folder).free
-    except OSError as error:
-        return 0, None, error.strerror or str(error)
-    file = folder / PROBE
-    began = time.monotonic()
-    try:
-        descriptor = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
-        try:
-            os.write(descriptor, b"doctor\n" * 64)
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
-            file.unlink(missing_ok=True)
-    except OSError as error:
-        return free, None, error.strerror or str(error)
-    return free, time.monotonic() - began, ""

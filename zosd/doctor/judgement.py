@@ -6,10 +6,11 @@ Each function takes what was seen of one thing and says whether that is well, in
 from __future__ import annotations
 
 import datetime
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 
 from zosd.capacity import DiskLeftAlone, Media, PoolSpace
+from zosd.doctor.disk_probe import DiskLook
 
 MOST_CLOCK_S = 30.0
 """The chain accepts reports, and the bus messages, up to a minute off; half of that is a warning."""
@@ -114,13 +115,14 @@ def bus(problem: str) -> Finding:
     )
 
 
-def journal(free: int, sync_s: float | None, problem: str) -> Finding:
-    """`free`: bytes left on its file system; `sync_s`: seconds that making a small file durable took."""
-    if problem:
+def journal(look: DiskLook) -> Finding:
+    """`look`: at the disk that the journal lies on."""
+    free, sync_s = look.free, look.sync_s
+    if look.problem:
         return Finding(
             "journal",
             False,
-            f"cannot be written: {problem}",
+            f"cannot be written: {look.problem}",
             "make room, or mount the disk writable again; until then nothing new is accepted, what runs goes on",
         )
     if free < LEAST_FREE:
@@ -133,6 +135,34 @@ def journal(free: int, sync_s: float | None, problem: str) -> Finding:
             "the state disk is slow or failing: look at its health",
         )
     return Finding("journal", True, f"writable, {free >> 20} MiB left")
+
+
+def disk(device: str, errors: Mapping[str, int], look: DiskLook) -> Finding:
+    """`errors`: what its file system has counted going wrong since it was made."""
+    subject = f"disk {device}"
+    if look.problem:
+        return Finding(
+            subject,
+            False,
+            f"cannot be written: {look.problem}",
+            "make room when it is full; else look at the kernel's log and the cables",
+        )
+    if errors:
+        counted = ", ".join(f"{count} {kind.removesuffix('_errs')}" for kind, count in sorted(errors.items()))
+        return Finding(
+            subject,
+            False,
+            f"damaged: errors of {counted}",
+            "replace it; once it is mended, `btrfs device stats -z` begins to count anew",
+        )
+    if look.sync_s is not None and look.sync_s > SLOW_SYNC_S:
+        return Finding(
+            subject,
+            False,
+            f"slow: a write takes {look.sync_s:.1f} s",
+            "look at its health; it may be failing",
+        )
+    return Finding(subject, True, "written without trouble")
 
 
 def disks(pools: Sequence[PoolSpace], left_alone: Sequence[DiskLeftAlone], expected: int) -> list[Finding]:

@@ -203,16 +203,18 @@ class Engine:
             if record.phase is Phase.LEAVING and not record.workloads:
                 await self._forget(record)
                 return
-            step = self._next(record)
+            # One moment for both: a try that becomes due between two looks would be waited for by nobody.
+            now = self._clock.monotonic()
+            step = self._next(record, now)
             if step is None:
-                await self._rest(record)
+                await self._rest(record, now)
                 return
             async with self._slots:
                 await self._take(key, step)
 
-    def _next(self, record: DeploymentRecord) -> Step | None:
+    def _next(self, record: DeploymentRecord, now: float) -> Step | None:
         desired = view.desired(self._journal.ledger, record, self._eyes, self._can_pause)
-        seen = view.observed(record, self._eyes, self._busy, self._clock.monotonic())
+        seen = view.observed(record, self._eyes, self._busy, now)
         for step in plan(desired, seen):
             workload = record.workload(step.name)
             if workload is not None and not self._told_already(workload, step):
@@ -297,10 +299,9 @@ class Engine:
             case Verb.RESUME:
                 return await self._acts.resume(provisioner, workload.id)
 
-    async def _rest(self, record: DeploymentRecord) -> None:
-        """Nothing to do now: finish the job, or set an alarm for the next try."""
+    async def _rest(self, record: DeploymentRecord, now: float) -> None:
+        """Nothing to do at the moment `now`: finish the job, or set an alarm for the next try."""
         desired = view.desired(self._journal.ledger, record, self._eyes, self._can_pause)
-        now = self._clock.monotonic()
         seen = view.observed(record, self._eyes, self._busy, now)
         if settled(desired, seen):
             if record.job is not None:

@@ -58,8 +58,8 @@ class Ledger:
         return self._deployments.get(key)
 
     def all(self) -> list[DeploymentRecord]:
-        """All deployments, by twin and contract."""
-        return [self._deployments[key] for key in sorted(self._deployments)]
+        """All deployments, by twin and contract.  Other threads may ask, too: they get one moment's."""
+        return sorted(self._deployments.values(), key=lambda record: record.key)
 
     def __len__(self) -> int:
         return len(self._deployments)

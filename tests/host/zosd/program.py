@@ -68,6 +68,9 @@ class FileChain:
     async def renter(self, node: NodeId) -> TwinId | None:
         return None
 
+    async def name_owner(self, name: str, patience: float) -> TwinId | None:
+        return None
+
     async def height(self) -> int:
         return 1
 

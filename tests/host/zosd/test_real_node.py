@@ -13,6 +13,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -42,7 +43,9 @@ GIB = 1 << 30
 class RealNode:
     """One node, its bus and the chain's file."""
 
-    def __init__(self, node: Node, folder: Path, redis: str, disks: list[Path]) -> None:
+    def __init__(
+        self, node: Node, folder: Path, redis: str, disks: list[Path], run: Path | None = None
+    ) -> None:
         self.node, self.folder, self.redis = node, folder, redis
         self.chain: dict[str, Any] = {
             "away": False,
@@ -50,7 +53,7 @@ class RealNode:
             "contracts": {},
         }
         # Short: sockets lie in it.
-        self.run = Path(tempfile.mkdtemp(prefix="z-"))
+        self.run = run or Path(tempfile.mkdtemp(prefix="z-"))
         self.run.chmod(0o711)
         (folder / "zosd.toml").write_text(
             f"""
@@ -80,12 +83,13 @@ class RealNode:
         fresh.write_text(json.dumps(self.chain))
         os.rename(fresh, self.folder / "chain.json")
 
-    def sign_up(self, wanted: Deployment) -> None:
+    def sign_up(self, wanted: Deployment, address: tuple[str, str] = ADDRESS) -> None:
+        """Make the contract for it, with a public address and its gateway, or bring it to its hash."""
         self.chain["contracts"][str(wanted.contract_id)] = {
             "twin": wanted.twin_id,
             "node": NODE,
             "hash": wanted.challenge_hash().hex(),
-            "addresses": [ADDRESS],
+            "addresses": [address],
         }
         self.write_chain()
 
@@ -176,16 +180,15 @@ async def until(condition: Callable[[], Any], seconds: float, what: Callable[[],
         await asyncio.sleep(0.2)
 
 
-def wanted(contract: int = 1000) -> Deployment:
-    def guest() -> Workload:
-        plain = machine("vm1", "net1", {"disk1": "/data"}, memory=256 << 20, public="ip1")
-        return Workload(
-            version=0,
-            name=plain.name,
-            type=plain.type,
-            data=plain.data.replace(b"https://images.example/a.tar", f"file://{IMAGE}".encode()),
-        )
+def guest(net: str = "net1") -> Workload:
+    """A machine with disk, network and public address."""
+    plain = machine("vm1", net, {"disk1": "/data"}, memory=256 << 20, public="ip1")
+    return replace(
+        plain, data=plain.data.replace(b"https://images.example/a.tar", f"file://{IMAGE}".encode())
+    )
 
+
+def wanted(contract: int = 1000) -> Deployment:
     return deployment(
         network("net1"), zmount("disk1", 256 << 20), public_ip("ip1"), guest(), contract=contract
     )
@@ -308,11 +311,11 @@ async def test_killed_in_the_middle_of_an_install_of_each_type(real: RealNode) -
             if "record" in fault:
                 begun = f"{type}.provision.begin"
                 file = Path(fault["record"])
-                await until(_async(lambda f=file, b=begun: b in f.read_text()), 30, real.log)
+                await until(_async(lambda f=file, b=begun: b in f.read_text()), 60, real.log)
                 await asyncio.sleep(0.03)
                 real.stop(signal.SIGKILL)
             else:
-                await until(_async(real.died), 30, real.log)
+                await until(_async(real.died), 60, real.log)
             await bus.link.command("FLUSHALL")
             real.start()
             await serving(real, bus)
