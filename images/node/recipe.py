@@ -140,7 +140,7 @@ ROOT_MODULES = (
     "nft_set_pipapo", "nfnetlink_queue", "nf_conntrack_netlink",
     "sch_htb", "sch_fq_codel", "sch_ingress", "sch_netem", "cls_u32", "cls_flower", "cls_matchall",
     "act_police", "act_mirred",
-    "kvm", "kvm_amd", "kvm_intel", "vfio", "vfio_pci", "dm_mod", "dm_verity", "overlay", "squashfs", "loop",
+    "efivarfs", "kvm", "kvm_amd", "kvm_intel", "vfio", "vfio_pci", "dm_mod", "dm_verity", "overlay", "squashfs", "loop",
     "button", "evdev", "rtc_cmos", "tpm_tis", "i6300esb", "iTCO_wdt", "crc32c_intel",
     "xxhash_generic", "blake2b_generic",
     "e1000", "e1000e", "igb", "igc", "ixgbe", "i40e", "ice", "r8169", "8139cp", "8139too", "tg3", "bnx2", "bnx2x",
