@@ -14,6 +14,7 @@ PACKAGES = (
     "bzip2",
     "ca-certificates",
     "chrony",
+    "dmidecode",
     "dnsmasq-base",
     "dosfstools",
     "e2fsprogs",
@@ -24,6 +25,7 @@ PACKAGES = (
     "kmod",
     "mount",
     "mtools",
+    "netbase",
     "nftables",
     "procps",
     "python3",
@@ -150,6 +152,17 @@ ROOT_MODULES = (
     "ata_generic", "sata_sil", "sata_mv", "sata_nv", "sata_via", "pata_acpi",
 )  # fmt: skip
 """Modules of the root file system, with everything that they need."""
+
+PROGRAMS = (
+    "arping", "blockdev", "btrfs", "busybox", "chronyd", "dmidecode", "dnsmasq", "ethtool", "ip", "losetup", "mcopy",
+    "mformat", "mkfs.btrfs", "mkfs.ext4", "mkfs.vfat", "modprobe", "mount", "nft", "ping", "qemu-img",
+    "qemu-system-x86_64", "redis-cli", "redis-server", "resize2fs", "sysctl", "tar", "tc", "umount", "wg", "wipefs",
+    "wireguard-go", "yggdrasil",
+)  # fmt: skip
+"""What the daemon and the stages call by name."""
+
+FILES = ("etc/protocols", "usr/lib/qemu/virtiofsd")
+"""What they read or call by path."""
 
 IMPORTS = (
     "zosd.cli", "zosd.real_parts", "rmb.peer_cli", "rmb.peer.daemon", "images.boot.pid1", "images.boot.console",
