@@ -95,7 +95,6 @@ PRUNED = (
     "usr/lib/python3*/test",
     "usr/lib/python3*/turtledemo",
     "usr/lib/systemd",
-    "usr/lib/x86_64-linux-gnu/gconv",
     "usr/lib/x86_64-linux-gnu/libapt-*",
     "usr/lib/x86_64-linux-gnu/libperl.so*",
     "usr/lib/x86_64-linux-gnu/perl*",
@@ -123,6 +122,10 @@ PRUNED = (
     "var/log/*",
 )
 """Never opened on a node.  `redis-check-rdb` stays: `redis-server` is a link to it."""
+
+CHARSETS = "usr/lib/x86_64-linux-gnu/gconv"
+KEPT_CHARSETS = ("IBM850.so",)
+"""mtools writes the names on a guest's first disk in code page 850."""
 
 KEPT_TERMINALS = ("dumb", "linux", "vt100", "vt102", "vt220", "xterm", "xterm-256color", "screen")
 
@@ -161,7 +164,7 @@ PROGRAMS = (
 )  # fmt: skip
 """What the daemon and the stages call by name."""
 
-FILES = ("etc/protocols", "usr/lib/qemu/virtiofsd")
+FILES = ("etc/protocols", "usr/lib/qemu/virtiofsd", *(f"{CHARSETS}/{name}" for name in KEPT_CHARSETS))
 """What they read or call by path."""
 
 IMPORTS = (

@@ -134,6 +134,9 @@ def prune(tree: Path) -> None:
                 shutil.rmtree(path)
             else:
                 path.unlink()
+    for path in (tree / recipe.CHARSETS).glob("*.so"):
+        if path.name not in recipe.KEPT_CHARSETS:
+            path.unlink()
     for folder in ("lib/terminfo", "usr/share/terminfo", "usr/lib/terminfo"):
         for path in (tree / folder).glob("*/*"):
             if path.name not in recipe.KEPT_TERMINALS:
