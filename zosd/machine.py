@@ -80,6 +80,10 @@ class Machine(Protocol):
         """Whether the machine is itself a virtual one."""
         ...
 
+    async def secure_boot(self) -> bool:
+        """Whether the firmware started only what it has a key for."""
+        ...
+
     async def serial(self) -> str:
         """Serial number of the board; "" when it has none or does not tell."""
         ...

@@ -66,6 +66,9 @@ class NullMachine:
     async def virtualized(self) -> bool:
         return True
 
+    async def secure_boot(self) -> bool:
+        return False
+
     async def serial(self) -> str:
         return ""
 

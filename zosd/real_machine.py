@@ -29,8 +29,18 @@ log = structlog.get_logger(__name__)
 
 BRIDGE = "zos"
 BOARD_SERIAL = Path("/sys/class/dmi/id/board_serial")
+SECURE_BOOT = Path("/sys/firmware/efi/efivars/SecureBoot-8be4df61-93ca-11d2-aa0d-00e098032b8c")
+"""A global variable of UEFI: four bytes of attributes, then one that is 1 when signatures are enforced."""
 MOST_SERIAL = 128
 """Bytes that the chain takes."""
+
+
+def is_secure_boot(variable: Path) -> bool:
+    """What the firmware's variable says; False on a machine without UEFI."""
+    try:
+        return variable.read_bytes()[4:5] == b"\x01"
+    except OSError:
+        return False
 
 
 class RealMachine:
@@ -107,6 +117,9 @@ class RealMachine:
             return bool(await hypervisor())
         except ToolFailed as error:
             raise OSError(f"whether the machine is a virtual one cannot be told: {error}") from error
+
+    async def secure_boot(self) -> bool:
+        return is_secure_boot(SECURE_BOOT)
 
     async def serial(self) -> str:
         try:

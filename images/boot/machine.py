@@ -25,6 +25,8 @@ MOUNTS = (
     ("tmpfs", "/tmp", "nosuid,nodev,size=256m"),
     ("cgroup2", "/sys/fs/cgroup", "nosuid,nodev,noexec"),
 )
+EFI_VARIABLES = "/sys/firmware/efi/efivars"
+"""They tell whether Secure Boot is on."""
 MODPROBE_LIMIT_S = 120
 
 
@@ -36,6 +38,9 @@ def main() -> None:
     for kind, point, options in MOUNTS:
         if not Path(point).is_mount():
             _run("mount", "-t", kind, "-o", options, kind, point)
+    if Path(EFI_VARIABLES).is_dir() and not Path(EFI_VARIABLES).is_mount():
+        _run("modprobe", "-q", "efivarfs")
+        _run("mount", "-t", "efivarfs", "-o", "ro,nosuid,nodev,noexec", "efivarfs", EFI_VARIABLES)
     for link, target in (("fd", "fd"), ("stdin", "fd/0"), ("stdout", "fd/1"), ("stderr", "fd/2")):
         path = Path("/dev") / link
         if not path.is_symlink():

@@ -13,6 +13,8 @@ from enum import Enum
 
 PAGES = ("status", "log", "disks", "network")
 MOST_ERRORS = 6
+MEDIUM = "the boot medium"
+"""What is said of the disk that the node was booted from."""
 
 
 class Colour(Enum):
@@ -179,7 +181,7 @@ def _status(view: View) -> list[Line]:
     lines += [Line(f"address {text}") for text in view.addresses]
     taken = sum(disk[1] for disk in view.disks)
     if view.disks:
-        left = len(view.disks) - taken
+        left = sum(not used and text != MEDIUM for _, used, text in view.disks)
         lines.append(Line(f"disks: {taken} used" + (f", {left} left alone (key 3)" if left else "")))
     lines += [Line(note) for note in view.notes]
     if view.image:

@@ -16,6 +16,7 @@ from images.boot.bip39 import entropy
 from images.boot.control import ControlError, ask
 from images.boot.disks import DiskLine, PciDevice, driverless, is_disk, pretty_size, why_no_cache
 from images.boot.identity import Verdict, choose
+from images.boot.screen import MEDIUM
 from images.boot.seed import SIZE, tag
 from images.boot.settings import BootSettings
 from images.boot.slot_store import SlotStore
@@ -29,7 +30,6 @@ from provisioners.system.pools import DiskConfig, Pools
 POOLS = Path("/run/zos/pools")
 KEY_FILE = Path("/run/zos/node.key")
 CACHE_SEED = cache.POINT / "modules/identityd" / seed_files.NAME
-MEDIUM = "the boot medium"
 LOOK_EVERY_S = 5.0
 LONG_S = 600.0
 WRITE_EVERY = 12

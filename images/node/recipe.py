@@ -14,6 +14,7 @@ PACKAGES = (
     "bzip2",
     "ca-certificates",
     "chrony",
+    "dmidecode",
     "dnsmasq-base",
     "dosfstools",
     "e2fsprogs",
@@ -24,6 +25,7 @@ PACKAGES = (
     "kmod",
     "mount",
     "mtools",
+    "netbase",
     "nftables",
     "procps",
     "python3",
@@ -93,7 +95,6 @@ PRUNED = (
     "usr/lib/python3*/test",
     "usr/lib/python3*/turtledemo",
     "usr/lib/systemd",
-    "usr/lib/x86_64-linux-gnu/gconv",
     "usr/lib/x86_64-linux-gnu/libapt-*",
     "usr/lib/x86_64-linux-gnu/libperl.so*",
     "usr/lib/x86_64-linux-gnu/perl*",
@@ -122,6 +123,10 @@ PRUNED = (
 )
 """Never opened on a node.  `redis-check-rdb` stays: `redis-server` is a link to it."""
 
+CHARSETS = "usr/lib/x86_64-linux-gnu/gconv"
+KEPT_CHARSETS = ("IBM850.so",)
+"""mtools writes the names on a guest's first disk in code page 850."""
+
 KEPT_TERMINALS = ("dumb", "linux", "vt100", "vt102", "vt220", "xterm", "xterm-256color", "screen")
 
 STAGE1_MODULES = (
@@ -140,7 +145,7 @@ ROOT_MODULES = (
     "nft_set_pipapo", "nfnetlink_queue", "nf_conntrack_netlink",
     "sch_htb", "sch_fq_codel", "sch_ingress", "sch_netem", "cls_u32", "cls_flower", "cls_matchall",
     "act_police", "act_mirred",
-    "kvm", "kvm_amd", "kvm_intel", "vfio", "vfio_pci", "dm_mod", "dm_verity", "overlay", "squashfs", "loop",
+    "efivarfs", "kvm", "kvm_amd", "kvm_intel", "vfio", "vfio_pci", "dm_mod", "dm_verity", "overlay", "squashfs", "loop",
     "button", "evdev", "rtc_cmos", "tpm_tis", "i6300esb", "iTCO_wdt", "crc32c_intel",
     "xxhash_generic", "blake2b_generic",
     "e1000", "e1000e", "igb", "igc", "ixgbe", "i40e", "ice", "r8169", "8139cp", "8139too", "tg3", "bnx2", "bnx2x",
@@ -150,6 +155,17 @@ ROOT_MODULES = (
     "ata_generic", "sata_sil", "sata_mv", "sata_nv", "sata_via", "pata_acpi",
 )  # fmt: skip
 """Modules of the root file system, with everything that they need."""
+
+PROGRAMS = (
+    "arping", "blockdev", "btrfs", "busybox", "chronyd", "dmidecode", "dnsmasq", "ethtool", "ip", "losetup", "mcopy",
+    "mformat", "mkfs.btrfs", "mkfs.ext4", "mkfs.vfat", "modprobe", "mount", "nft", "ping", "qemu-img",
+    "qemu-system-x86_64", "redis-cli", "redis-server", "resize2fs", "sysctl", "tar", "tc", "umount", "wg", "wipefs",
+    "wireguard-go", "yggdrasil",
+)  # fmt: skip
+"""What the daemon and the stages call by name."""
+
+FILES = ("etc/protocols", "usr/lib/qemu/virtiofsd", *(f"{CHARSETS}/{name}" for name in KEPT_CHARSETS))
+"""What they read or call by path."""
 
 IMPORTS = (
     "zosd.cli", "zosd.real_parts", "rmb.peer_cli", "rmb.peer.daemon", "images.boot.pid1", "images.boot.console",

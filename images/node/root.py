@@ -77,6 +77,10 @@ def assemble(tree: Path, base_tar: Path, own: Path, others: list[Path], guest: P
 
 def finish(tree: Path, image: Path, epoch: int) -> None:
     """Compile, check the imports, flatten the times, pack.  Raises ImageError."""
+    if missing := missing_parts(tree):
+        raise ImageError(
+            f"the image lacks {', '.join(missing)}: add packages to PACKAGES, or take them from PRUNED"
+        )
     compile_python(tree)
     run_tool(
         ["chroot", str(tree), "/usr/bin/python3", "-BI", "-c", f"import {', '.join(recipe.IMPORTS)}"], 300
@@ -89,6 +93,15 @@ def finish(tree: Path, image: Path, epoch: int) -> None:
         PACK_TIMEOUT_S,
         env={"SOURCE_DATE_EPOCH": str(epoch)},
     )  # fmt: skip
+
+
+def missing_parts(tree: Path) -> list[str]:
+    """What a node calls or reads and the tree does not have."""
+    folders = ("usr/local/sbin", "usr/local/bin", "usr/sbin", "usr/bin", "sbin", "bin")
+    missing = [
+        name for name in recipe.PROGRAMS if not any(os.path.lexists(tree / each / name) for each in folders)
+    ]
+    return missing + [name for name in recipe.FILES if not (tree / name).exists()]
 
 
 def package_versions(status: str) -> dict[str, str]:
@@ -121,6 +134,9 @@ def prune(tree: Path) -> None:
                 shutil.rmtree(path)
             else:
                 path.unlink()
+    for path in (tree / recipe.CHARSETS).glob("*.so"):
+        if path.name not in recipe.KEPT_CHARSETS:
+            path.unlink()
     for folder in ("lib/terminfo", "usr/share/terminfo", "usr/lib/terminfo"):
         for path in (tree / folder).glob("*/*"):
             if path.name not in recipe.KEPT_TERMINALS:

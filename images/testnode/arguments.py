@@ -53,7 +53,7 @@ class TestNode:
     disks: tuple[Path, ...] = ()
     nics: tuple[str, ...] = ("user",)
     """`user`: behind QEMU's own router; `later`: on a switch whose router `Machine.plug_router` brings;
-    `none`: no card; everything else is the name of a tap."""
+    `none`: no card; `ADDRESS:PORT`: whoever takes frames there over TCP; everything else is the name of a tap."""
     command_line: str = ""
     memory: int = NODE_MEMORY
     processors: int = 2
@@ -140,6 +140,8 @@ def _card(node: TestNode, number: int, nic: str) -> list[str]:
         # A switch with a single port would not take packets, and the card would wait for ever.
         words = ["-netdev", f"socket,id=sink{number},udp={NOBODY},localaddr=127.0.0.1:0"]
         words += ["-netdev", f"hubport,id=sinkport{number},hubid={number},netdev=sink{number}"]
+    elif ":" in nic:
+        backend = f"socket,id={card(number)},connect={nic}"
     else:
         backend = f"tap,id={card(number)},ifname={nic},script=no,downscript=no"
     device = f"virtio-net-pci,netdev={card(number)},mac={mac(node.name, number)}"

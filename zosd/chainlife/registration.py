@@ -160,7 +160,7 @@ class Registration:
             interfaces=(
                 Interface("zos", await self._machine.mac(), tuple(sorted(addresses.get("zos", ())))),
             ),
-            secure_boot=False,
+            secure_boot=await self._machine.secure_boot(),
             virtualized=await self._machine.virtualized(),
             serial=node.serial or await self._machine.serial() or None,
         )

@@ -35,6 +35,12 @@ def test_a_registered_node_is_green_and_has_no_stages() -> None:
     assert shown(view, 3)["/dev/vdb: empty gpt table"] is Colour.YELLOW
 
 
+def test_what_is_beyond_the_usual_is_a_sentence_on_every_console() -> None:
+    view = View(notes=["public side: eth0.5"], image="slot A, good")
+    assert shown(view)["public side: eth0.5"] is Colour.PLAIN
+    assert {"public side: eth0.5", "image: slot A, good"} <= set(report(view))
+
+
 def test_what_the_farmer_must_mend_is_red() -> None:
     lines = shown(View(farm=0, mode="", mode_source="command line", cache="no SSD, only HDD"))
     assert lines["node 0 (unregistered)"] is Colour.RED

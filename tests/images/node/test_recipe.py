@@ -84,3 +84,10 @@ def test_what_runs_in_the_node_is_not_a_build_tool() -> None:
         assert wheels.UNUSED.search(name)
     for name in ("images/boot/pid1.py", "images/__init__.py", "zosd/cli.py", "provisioners/system/udhcpc.sh"):
         assert not wheels.UNUSED.search(name)
+
+
+def test_what_a_node_calls_and_the_tree_lacks_is_named(tmp_path: Path) -> None:
+    (tmp_path / "usr/sbin").mkdir(parents=True)
+    for name in recipe.PROGRAMS[1:]:
+        (tmp_path / "usr/sbin" / name).symlink_to("/etc/alternatives/x")
+    assert root.missing_parts(tmp_path) == [recipe.PROGRAMS[0], *recipe.FILES]

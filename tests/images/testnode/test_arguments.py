@@ -78,6 +78,7 @@ def test_cards_on_a_switch_without_a_router_and_in_a_namespace() -> None:
     words = command(replace(NODE, nics=("later",), namespace="lan"))
     assert words[:4] == ["ip", "netns", "exec", "lan"]
     assert "hubport,id=net0,hubid=0" in words
+    assert "socket,id=net0,connect=127.0.0.1:7" in command(replace(NODE, nics=("127.0.0.1:7",)))
     network = " ".join(command(replace(NODE, nics=("tap0", "tap1"), boot=Boot.NETWORK)))
     assert network.count("bootindex=0") == 1
     assert "-kernel" not in network
