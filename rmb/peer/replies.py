@@ -21,8 +21,8 @@ from rmb.peer.store import Entry, PeerStore
 log = structlog.get_logger("rmb.peer")
 
 ENDPOINT: Final = "zbus-reply"
-PAUSES: Final = (1.0, 5.0)
-"""Seconds between the attempts to hand over a reply."""
+PAUSES: Final = (1.0, 5.0, 10.0, 15.0, 30.0, 60.0, 60.0, 60.0)
+"""Seconds between the attempts to hand over a reply: a caller's machine that restarts is back within four minutes."""
 _ROOM: Final = 1024
 """Bytes that signing and renewing may add to a reply."""
 

@@ -17,6 +17,7 @@ from rmb import queues
 from rmb.gen1.message import Message
 from rmb.list_reader import ListReader
 from rmb.redis_link import RedisAddress, RedisLink
+from tests.rmb.blocking_pop import blocking_pop
 
 REQUEST = Message(uid="7.1", command="", expiration=30, source=14, destinations=(7,), reply_to=queues.REPLY)
 
@@ -44,10 +45,8 @@ async def push(link: RedisLink, request: Message, queue: str = "") -> None:
     await link.command("LPUSH", queue or queues.command(request.command), request.to_json())
 
 
-async def answer(link: RedisLink, timeout: int = 5) -> Message:
-    found = await link.command("BRPOP", queues.REPLY, timeout)
-    assert found is not None, "no answer came"
-    return Message.from_json(found[1])
+async def answer(link: RedisLink) -> Message:
+    return Message.from_json(await blocking_pop(link, queues.REPLY, 60))
 
 
 async def test_a_handler_gets_caller_command_payload_and_deadline(link: RedisLink) -> None:

@@ -22,6 +22,7 @@ from gridtypes import TwinId
 from rmb import queues
 from rmb.gen1.message import Message
 from rmb.redis_link import RedisAddress, RedisLink
+from tests.rmb.blocking_pop import blocking_pop
 from tests.rmb.redis_server import redis_server
 from tests.zosd.parts import NODE, TWIN, Signer, deployment, full, zmount
 from tfchain.keys import Identity
@@ -67,9 +68,7 @@ class Bus:
         await self.link.command("LPUSH", queues.command(where), request.to_json())
         answer = None
         while answer is None or answer.uid != request.uid:  # a router that lost Redis answers once more
-            found = await self.link.command("BRPOP", queues.REPLY, 20)
-            assert found is not None, f"{command}: no answer came"
-            answer = Message.from_json(found[1])
+            answer = Message.from_json(await blocking_pop(self.link, queues.REPLY, 60))
         if answer.error:
             raise RuntimeError(answer.error)
         return json.loads(answer.payload())

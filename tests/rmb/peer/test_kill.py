@@ -43,7 +43,7 @@ async def test_a_request_in_flight_survives_the_peer(tmp_path: Path, alice: Twin
         peer.start()
         async with running(bob, alice):
             service = asyncio.create_task(serve_echo(there))
-            answer = await pop(here, request.reply_to, timeout=15)
+            answer = await pop(here, request.reply_to, timeout=60)
             service.cancel()
     assert (answer.source, answer.data) == (bob.id, "MQ==")
     await here.close()
@@ -67,7 +67,7 @@ async def test_a_reply_survives_the_peer(tmp_path: Path, alice: Twin, bob: Twin)
         await here.command("HSET", queues.BACKLOG, "55.1", replace(request, reply_to="mine").to_json())
         async with running(alice, bob):
             peer.start()
-            answer = await pop(here, "mine", timeout=15)
+            answer = await pop(here, "mine", timeout=60)
     assert (answer.source, answer.data) == (bob.id, "MQ==")
     await here.close()
     await there.close()
@@ -79,7 +79,7 @@ async def test_killed_again_and_again_every_request_has_one_answer(
     count = 150
     here, there = alice.link(), bob.link()
     requests = [
-        Message(command="a.b", destinations=(bob.id,), reply_to=str(uuid.uuid4()), expiration=120, retries=5)
+        Message(command="a.b", destinations=(bob.id,), reply_to=str(uuid.uuid4()), expiration=600, retries=20)
         for _ in range(count)
     ]
     with peer_process(tmp_path, alice, bob) as ours, peer_process(tmp_path, bob, alice) as theirs:
@@ -91,7 +91,7 @@ async def test_killed_again_and_again_every_request_has_one_answer(
             if number % 60 == 30:
                 await kill_and_start(theirs)
             await asyncio.sleep(0.005)
-        answers = [await pop(here, request.reply_to, timeout=60) for request in requests]
+        answers = [await pop(here, request.reply_to, timeout=180) for request in requests]
         service.cancel()
     assert [answer.error for answer in answers if answer.error] == []
     for request in requests:

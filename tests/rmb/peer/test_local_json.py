@@ -21,6 +21,7 @@ from rmb.gen2.encryption import EncryptionKey
 from rmb.gen2.session import Session
 from rmb.peer import local_json
 from rmb.redis_link import RedisLink
+from tests.rmb.blocking_pop import blocking_pop
 from tests.rmb.peer.local_peer import local_peer
 from tests.rmb.redis_server import redis_server
 from tests.rmb.relay.grid import PEOPLE, RelayProcess
@@ -104,8 +105,7 @@ def test_other_replies_are_of_generation_1(raw: bytes) -> None:
 async def _serve(link: RedisLink, command: str, work: Callable[[Any], Any]) -> None:
     """A service as somebody writes it in another language."""
     while True:
-        _, raw = await link.command("BRPOP", f"msgbus.{command}", 0)
-        request = json.loads(raw)
+        request = json.loads(await blocking_pop(link, f"msgbus.{command}", 600))
         reply = {
             "ver": 1,
             "ref": request["ref"],
@@ -135,9 +135,7 @@ async def _ask(link: RedisLink, twin: int, command: str, payload: Any, **more: A
         **more,
     }
     await link.command("RPUSH", "msgbus.system.local", json.dumps(request))
-    found = await link.command("BLPOP", request["ret"], WAIT_S)
-    assert found is not None, "no answer"
-    answer: dict[str, Any] = json.loads(found[1])
+    answer: dict[str, Any] = json.loads(await blocking_pop(link, request["ret"], WAIT_S, command="BLPOP"))
     return answer
 
 

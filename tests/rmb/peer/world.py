@@ -30,6 +30,7 @@ from rmb.peer.config import (
 )
 from rmb.peer.directory import StaticDirectory, TwinDirectory
 from rmb.redis_link import RedisAddress, RedisLink
+from tests.rmb.blocking_pop import blocking_pop
 from tfchain.keys import Identity
 
 
@@ -141,9 +142,7 @@ def error_in(body: str) -> str:
 
 
 async def pop(link: RedisLink, queue: str, timeout: float = 60) -> Message:
-    found = await link.command("BRPOP", queue, timeout)
-    assert found is not None, f"nothing came on {queue}"
-    return Message.from_json(found[1])
+    return Message.from_json(await blocking_pop(link, queue, timeout))
 
 
 async def serve_echo(link: RedisLink, command: str = "a.b") -> None:
