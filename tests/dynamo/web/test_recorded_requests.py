@@ -153,6 +153,25 @@ def test_answers_of_modules_are_the_recorded_ones(folder: Path, tmp_path: Path) 
     report_count("web requests", compared)
 
 
+def test_w19_every_command_is_there_and_none_breaks(folder: Path, tmp_path: Path) -> None:
+    recorded = vectors("inventory")["web"]["modules"]
+    loader = Loader([folder])
+    inventory = _inventory(tmp_path, vectors("inventory")["policy"]["inventory_spec"])
+    desk = Desk(open_master(MasterConfig(path=str(tmp_path / "server.db"))))
+    tried = 0
+    for mode, modules in recorded.items():
+        for module, commands in modules.items():
+            for command in commands if module not in ("mymod", "mypkg") else ():
+                assert loader.find(mode, module, command) is not None, (mode, module, command)
+                for scheme in ("http", "https"):
+                    case = {"path": f"/{mode}/{module}/{command}", "query": "", "method": "GET"}
+                    case |= {"scheme": scheme, "client_dn": JANE.dn}
+                    answer = _ask(inventory, loader, case, desk)
+                    assert answer.status in (200, 400), (case, answer.body)
+                    tried += 1
+    report_count("web commands", tried)
+
+
 def _compare(case: dict[str, Any], command: str, answer: Answer) -> None:
     place = (case["index"], case["path"], case["query"])
     if case.get("defect_of_original"):
