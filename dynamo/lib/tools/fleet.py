@@ -15,7 +15,7 @@ from dynamo.fleet.fleet import Fleet
 
 app = typer.Typer(add_completion=True, pretty_exceptions_enable=False, no_args_is_help=True)
 Folder = Annotated[Path, typer.Option("--folder", "-f", help="Where everything of it lies.")]
-DEFAULT = Path("/tmp/dynamo-fleet")
+DEFAULT = Path.home() / "dynamo-fleet"
 
 
 def _say(text: str) -> None:
