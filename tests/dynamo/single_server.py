@@ -46,6 +46,7 @@ class SingleServer:
         with_users: bool = True,
         sites: dict[str, str] | None = None,
         prefix: Sequence[str] = (),
+        lease: int = LEASE_S,
     ) -> None:
         self.folder = folder
         self._prefix = list(prefix)
@@ -74,7 +75,7 @@ class SingleServer:
                     "name": name,
                     "manager": {
                         "master": master or {"path": str(folder / "server.db")},
-                        "lease": {"ttl": LEASE_S},
+                        "lease": {"ttl": lease},
                         "conflicts": str(folder / "conflicts"),
                     },
                     "applications": {
@@ -124,9 +125,16 @@ class SingleServer:
     def command(
         self, module: str, arguments: list[str], stdin: str | None = None
     ) -> subprocess.CompletedProcess[str]:
+        """A command of the package in a process of its own, on the machine of this server."""
+        return self.command_anywhere(module, arguments, stdin, self._prefix)
+
+    @staticmethod
+    def command_anywhere(
+        module: str, arguments: list[str], stdin: str | None = None, prefix: Sequence[str] = ()
+    ) -> subprocess.CompletedProcess[str]:
         """A command of the package in a process of its own."""
         return subprocess.run(
-            [*self._prefix, sys.executable, "-c", f"from {module} import main; main()", *arguments],
+            [*prefix, sys.executable, "-c", f"from {module} import main; main()", *arguments],
             capture_output=True,
             text=True,
             input=stdin,

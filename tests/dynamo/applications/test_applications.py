@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import os
 import subprocess
+import tempfile
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -225,19 +227,30 @@ def test_the_console_goes_on_after_an_error(server: SingleServer) -> None:
 
 
 def test_one_writes_at_a_time_while_others_read(server: SingleServer) -> None:
-    slow = server.script(ADD + "import time\ninventory.update(Site('Slow'))\ntime.sleep(4)\n", "slow.py")
-    fast = server.script(
-        ADD + "print('Slow' in inventory.sites.keys())\ninventory.update(Site('Fast'))\n", "fast.py"
-    )
-    for path, title in ((slow, "slow"), (fast, "fast")):
-        server.run("exec_auth", "-x", path, "-t", title)
-    number = json.loads(server.dynamo("-W", "-A", "-t", "slow", "--json", slow).stdout)["appid"]
-    wait_for(lambda: _poll(server, number)["status"] == "run", "Start of the first writer")
-    reading = server.dynamo(fast)
-    writing = server.dynamo("-W", "-t", "fast", fast)
-    assert reading.stdout == "False\n"
-    assert writing.stdout == "True\n"
-    assert _poll(server, number)["status"] == "done"
+    with tempfile.TemporaryDirectory(prefix="dynamo-flag-") as name:
+        Path(name).chmod(0o755)  # programs run as another user
+        flag = Path(name) / "go"
+        slow = server.script(
+            ADD
+            + "import os, time\ninventory.update(Site('Slow'))\n"
+            + f"while not os.path.exists({str(flag)!r}):\n    time.sleep(0.05)\n",
+            "slow.py",
+        )
+        fast = server.script(
+            ADD
+            + "import sys\ninventory.update(Site('Fast'))\nsys.exit(0 if 'Slow' in inventory.sites else 5)\n",
+            "fast.py",
+        )
+        for path, title in ((slow, "slow"), (fast, "fast")):
+            server.run("exec_auth", "-x", path, "-t", title)
+        first = json.loads(server.dynamo("-W", "-A", "-t", "slow", "--json", slow).stdout)["appid"]
+        wait_for(lambda: _poll(server, first)["status"] == "run", "Start of the first writer")
+        second = json.loads(server.dynamo("-W", "-A", "-t", "fast", "--json", fast).stdout)["appid"]
+        assert server.dynamo(fast).returncode == 5
+        assert (_poll(server, first)["status"], _poll(server, second)["status"]) == ("run", "new")
+        flag.touch()
+        wait_for(lambda: _poll(server, first)["status"] == "done", "End of the first writer")
+        wait_for(lambda: _poll(server, second)["status"] == "done", "End of the second writer")
 
 
 def test_a_program_may_write_nothing_but_its_work_area(server: SingleServer) -> None:

@@ -18,7 +18,7 @@ from tests.dynamo.mariadb import MariaDB
 from tests.dynamo.single_server import SingleServer, wait_for
 from tests.dynamo.snapshot import snapshot
 
-WRITERS = int(os.environ.get("DYNAMO_WRITERS", "12"))
+WRITERS = int(os.environ.get("DYNAMO_WRITERS", "8"))
 """How many random writers run; every fourth one loses a server."""
 
 WRITER = (

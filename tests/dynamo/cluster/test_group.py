@@ -31,18 +31,17 @@ def group(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Group]:
 
 def test_b1_b3_b4_the_machine_that_leads_is_lost_and_comes_back(group: Group) -> None:
     for machine in group.machines:
-        assert group.write(machine, f"Before{machine.number}")
+        group.write(machine, f"Before{machine.number}")
     dead, alive = _leading(group)
     dead.lose()
-    wait_for(lambda: group.write(alive[0], "After0"), "A change without the lost machine")
-    assert group.write(alive[1], "After1")
-    assert leader(alive[0]) in {machine.name for machine in alive}
+    group.write(alive[0], "After0")
+    group.write(alive[1], "After1")
+    wait_for(lambda: leader(alive[0]) in {machine.name for machine in alive}, "Another leader")
     wait_until_equal(*alive)
 
     dead.start_database()
     dead.running.start()
-    wait_for(lambda: group.write(dead, "Returned"), "A change at the machine that came back")
-    assert leader(dead) != dead.name
+    group.write(dead, "Returned")
     wait_until_equal(*group.machines)
     sites = set(dead.running.inventory().sites)
     assert {"Before0", "Before1", "Before2", "After1", "Returned"} <= sites
@@ -53,11 +52,10 @@ def test_b3_a_leader_that_was_paused_takes_no_changes_when_it_wakes_up(group: Gr
     paused, others = _leading(group)
     paused.database.send(signal.SIGSTOP)
     try:
-        wait_for(lambda: group.write(others[0], "WhilePaused"), "A change while the leader is paused")
+        group.write(others[0], "WhilePaused")
     finally:
         paused.database.send(signal.SIGCONT)
-    wait_for(lambda: group.write(paused, "Awake"), "A change at the machine that was paused")
-    assert leader(others[0]) != paused.name
+    group.write(paused, "Awake")
     wait_until_equal(*group.machines)
     assert {"WhilePaused", "Awake"} <= set(paused.running.inventory().sites)
 
@@ -69,18 +67,18 @@ def test_what_was_never_acknowledged_is_kept_aside_when_its_machine_comes_back(g
         machine.database.kill()
     with pytest.raises(pymysql.Error, match="timed out"):
         _add_batch(lonely)
-    assert not group.write(lonely, "Refused")
+    assert not group.writes(lonely, "Refused")
     lonely.database.kill()
     for machine in others:
         machine.start_database()
-    wait_for(lambda: group.write(others[0], "WithoutIt"), "A change without the lost machine")
+    group.write(others[0], "WithoutIt")
     lonely.start_database()
     conflicts = lonely.running.folder / "conflicts"
     (kept,) = wait_for(lambda: list(conflicts.glob("*.json")), "The batch that was not acknowledged")
     assert json.loads(kept.read_text())["commands"] == [
         ["update", {"class": "Site", "name": "Unacknowledged"}]
     ]
-    wait_for(lambda: group.write(lonely, "Together"), "A change at the machine that came back")
+    group.write(lonely, "Together")
     wait_until_equal(*group.machines)
     sites = set(lonely.running.inventory().sites)
     assert {"WithoutIt", "Together"} <= sites
@@ -114,7 +112,7 @@ def test_the_lead_is_handed_over_on_demand(group: Group) -> None:
         return done.returncode == 0 and leader(wanted) == wanted.name
 
     wait_for(handed_over, "The lead of the other machine")
-    wait_for(lambda: group.write(before, "HandedOver"), "A change under the new leader")
+    group.write(before, "HandedOver")
     wait_until_equal(*group.machines)
     refused = wanted.running.command(
         "dynamo.tools.group", ["promote", before.name, "--config", str(before.running.config)]

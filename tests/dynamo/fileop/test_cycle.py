@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import errno
 from collections.abc import Iterator, Sequence
-from pathlib import Path
 
 import pytest
 from dynamo.core.inventory import ObjectRepository
@@ -104,18 +103,28 @@ def _inventory() -> ObjectRepository:
 FILES = [("/f1", "/D#b", 10), ("/f2", "/D#b", 20)]
 
 
-@pytest.fixture(params=["sqlite", "mariadb"])
-def world(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[World]:
+TABLES = ("file_subscriptions", "file_tasks", "failed_transfers", "file_history")
+
+
+@pytest.fixture(scope="module", params=["sqlite", "mariadb"])
+def master(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[MasterConfig]:
     if request.param == "sqlite":
-        found = World(MasterConfig(path=str(tmp_path / "server.db")))
-        yield found
-        found.database.close()
+        yield MasterConfig(path=str(tmp_path_factory.mktemp("fileop") / "server.db"))
         return
     mariadb: MariaDB = request.getfixturevalue("mariadb")
-    found = World(MasterConfig(db_params=mariadb.create("fileop")))
+    yield MasterConfig(db_params=mariadb.create("fileop"))
+    mariadb.drop("fileop")
+
+
+@pytest.fixture
+def world(master: MasterConfig) -> Iterator[World]:
+    found = World(master)
+    for table in TABLES:
+        found.database.execute(f"DELETE FROM {table}")
     yield found
     found.database.close()
-    mariadb.drop("fileop")
 
 
 def test_files_are_started_done_and_told_to_the_inventory(world: World) -> None:

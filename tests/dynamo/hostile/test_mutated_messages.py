@@ -18,6 +18,9 @@ import urllib3
 from dynamo.core.applications.batch import BatchReader, batch_frames
 from dynamo.core.applications.frames import frame, read_frame
 from dynamo.core.inventory import BatchRefused, ObjectRepository
+from dynamo.core.master.database import open_master
+from dynamo.core.registry.desk import Desk
+from dynamo.core.serverconfig import MasterConfig
 from dynamo.dataformat import (
     Block,
     BlockReplica,
@@ -127,6 +130,59 @@ def test_w5_batches_on_a_pipe_are_whole_or_refused() -> None:
             whole += 1
             assert reader.commands == commands
     assert whole < MUTATIONS // 10
+
+
+QUESTIONS: tuple[tuple[str, dict[str, object]], ...] = (
+    (
+        "requests.copy",
+        {"items": ["/a"], "sites": ["S"], "group": "g", "copies": 1, "user": "u", "dn": "/CN=u"},
+    ),
+    ("requests.find", {"kind": "copy", "request_id": 1, "items": ["/a"], "after": 0, "limit": 10}),
+    ("requests.close", {"kind": "copy", "request_id": 1, "status": "cancelled", "reason": "r"}),
+    ("requests.activate", {"kind": "copy", "request_id": 1, "actions": [["/a", "S"]]}),
+    ("locks.lock", {"app": "detox", "user": "u", "service": None, "note": "n"}),
+    (
+        "deletion_locks.lock",
+        {"item": "/*", "expires": 2000000000, "user": "u", "dn": "/CN=u", "sites": ["S"]},
+    ),
+    ("deletion_locks.listed", {"user": "u", "lock_id": 1, "with_expired": True}),
+    ("injections.add", {"commands": [["update", {"class": "Site", "name": "S"}]]}),
+    ("cycles.begin", {"token": "t", "operation": "detox", "partition": "p", "policy": "x", "sites": [{}]}),
+    ("cycles.decisions", {"cycle": 1, "site": "S", "after": 0, "limit": 5}),
+    ("files.subscribe", {"site": "S", "files": [["/f", "/a#b", 5]]}),
+    ("files.history", {"is_deletion": False, "since": 0, "until": 5, "limit": 1}),
+)
+
+
+@pytest.mark.parametrize("kind", ["sqlite", "mariadb"])
+def test_w5_questions_to_the_registry_are_answered_or_refused(
+    kind: str, tmp_path: Path, request: pytest.FixtureRequest
+) -> None:
+    dice = random.Random(10)
+    config = MasterConfig(path=str(tmp_path / "server.db"))
+    tries = MUTATIONS
+    if kind == "mariadb":
+        config = MasterConfig(db_params=request.getfixturevalue("mariadb").create("hostile"))
+        tries = max(100, MUTATIONS // 10)
+    database = open_master(config)
+    desk = Desk(database)
+    for _ in range(tries):
+        name, args = dice.choice(QUESTIONS)
+        try:
+            changed = json.loads(_mutated(dice, json.dumps(args).encode()))
+        except (ValueError, RecursionError):
+            changed = {
+                **args,
+                dice.choice(list(args)): dice.choice((10**30, -1, "\0", "\ud800", [], {}, None, 1e308)),
+            }
+        try:
+            json.dumps(desk.answer(name, changed if isinstance(changed, dict) else {}, may_change=True))
+        except DynamoError:
+            continue
+    assert desk.answer("requests.find", {"kind": "copy"}, may_change=False) is not None
+    database.close()
+    if kind == "mariadb":
+        request.getfixturevalue("mariadb").drop("hostile")
 
 
 async def test_w5_frames_of_clients() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import socket
 import ssl
 import tempfile
 from collections.abc import Iterator
@@ -24,6 +25,9 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SingleServer]:
         modules.chmod(0o755)  # modules run as another user
         (modules / "mymod.py").write_text(MYMOD)
         single = SingleServer(tmp_path_factory.mktemp("web"), modules)
+        config = json.loads(single.config.read_text())
+        config["web"]["socket"] = str(modules / "front")  # sockets have short names
+        single.config.write_text(json.dumps(config))
         single.start()
         try:
             yield single
@@ -59,6 +63,56 @@ def test_callers_are_known_by_their_certificates(server: SingleServer) -> None:
     assert (status, answer["message"]) == (403, "Unknown user. Client name: /O=Acme, Inc./CN=stranger")
     assert _get(server, "/data/mymod/auth")[0] == 400
     assert _get(server, "/registry/aliased/mydata")[0] == 200
+
+
+def _through_front(server: SingleServer, path: str, headers: dict[str, str]) -> Any:
+    with socket.socket(socket.AF_UNIX) as connection:
+        connection.settimeout(120)
+        connection.connect(str(server.modules / "front"))
+        lines = [f"GET {path} HTTP/1.0", *(f"{name}: {value}" for name, value in headers.items()), "", ""]
+        connection.sendall("\r\n".join(lines).encode())
+        data = b""
+        while piece := connection.recv(1 << 16):
+            data += piece
+    return json.loads(data.partition(b"\r\n\r\n")[2])
+
+
+def test_a_front_is_believed_on_its_socket_only(server: SingleServer) -> None:
+    said = {"X-Request-Scheme": "https", "X-SSL-Client-S-DN": "CN=admin,O=Acme\\, Inc."}
+    assert _through_front(server, "/data/mymod/mydata", said)["data"]["caller"]["name"] == "admin"
+    assert _through_front(server, "/data/mymod/mydata", {})["data"]["caller"]["name"] is None
+    unknown = {**said, "X-SSL-Client-S-DN": "CN=nobody"}
+    assert _through_front(server, "/data/mymod/mydata", unknown)["message"].startswith("Unknown user.")
+    with urllib3.PoolManager(retries=False, timeout=60) as pool:
+        answer = pool.request(
+            "GET", f"http://localhost:{server.ports['http']}/data/mymod/mydata", headers=said
+        )
+    assert json.loads(answer.data)["data"]["caller"]["name"] is None
+
+
+def test_data_of_the_inventory_are_fetched_again_only_when_they_changed(server: SingleServer) -> None:
+    url = f"http://localhost:{server.ports['http']}/data/inventory/groups"
+    with urllib3.PoolManager(retries=False, timeout=60) as pool:
+        first = pool.request("GET", url)
+        tag = first.headers["ETag"]
+        assert pool.request("GET", url, headers={"If-None-Match": tag}).status == 304
+        path = server.script(
+            "from dynamo.core.executable import inventory\nfrom dynamo.dataformat import Group\n"
+            "inventory.update(Group('tagged'))\n",
+            "tagged.py",
+        )
+        assert server.run("exec_auth", "-x", path, "-t", "tagged").returncode == 0
+        assert server.dynamo("-W", "-t", "tagged", path).returncode == 0
+        second = pool.request("GET", url, headers={"If-None-Match": tag})
+        assert second.status == 200
+        assert {"name": "tagged"} in json.loads(second.data)["data"]
+
+
+def test_a_page_of_another_site_cannot_post(server: SingleServer) -> None:
+    with urllib3.PoolManager(retries=False, timeout=60) as pool:
+        url = f"http://localhost:{server.ports['http']}/data/mymod/mydata"
+        answer = pool.request("POST", url, headers={"Sec-Fetch-Site": "cross-site"})
+    assert answer.status == 403
 
 
 def test_what_a_reading_module_changes_is_thrown_away(server: SingleServer) -> None:

@@ -153,6 +153,47 @@ def test_answers_of_modules_are_the_recorded_ones(folder: Path, tmp_path: Path) 
     report_count("web requests", compared)
 
 
+def test_lists_are_fetched_page_by_page(folder: Path, tmp_path: Path) -> None:
+    inventory = _inventory(tmp_path, vectors("inventory")["policy"]["inventory_spec"])
+    loader = Loader([folder])
+
+    def names(command: str, query: str) -> list[str]:
+        path = f"/data/inventory/{command}"
+        case = {"path": path, "query": query, "method": "GET", "scheme": "http"}
+        return [row["name"] for row in json.loads(_ask(inventory, loader, case).body)["data"]]
+
+    for command, pattern in (("datasets", "dataset=*"), ("sites", "site=*")):
+        whole = names(command, pattern)
+        pages, after = [], ""
+        while page := names(command, f"{pattern}&limit=2{after}"):
+            assert len(page) <= 2
+            pages += page
+            after = f"&after={page[-1]}"
+        assert pages == whole == sorted(whole)
+        assert len(whole) > 2
+    case = {"path": "/data/inventory/sites", "query": "limit=x", "method": "GET", "scheme": "http"}
+    assert _ask(inventory, loader, case).status == 400
+
+
+def test_w19_every_command_is_there_and_none_breaks(folder: Path, tmp_path: Path) -> None:
+    recorded = vectors("inventory")["web"]["modules"]
+    loader = Loader([folder])
+    inventory = _inventory(tmp_path, vectors("inventory")["policy"]["inventory_spec"])
+    desk = Desk(open_master(MasterConfig(path=str(tmp_path / "server.db"))))
+    tried = 0
+    for mode, modules in recorded.items():
+        for module, commands in modules.items():
+            for command in commands if module not in ("mymod", "mypkg") else ():
+                assert loader.find(mode, module, command) is not None, (mode, module, command)
+                for scheme in ("http", "https"):
+                    case = {"path": f"/{mode}/{module}/{command}", "query": "", "method": "GET"}
+                    case |= {"scheme": scheme, "client_dn": JANE.dn}
+                    answer = _ask(inventory, loader, case, desk)
+                    assert answer.status in (200, 400), (case, answer.body)
+                    tried += 1
+    report_count("web commands", tried)
+
+
 def _compare(case: dict[str, Any], command: str, answer: Answer) -> None:
     place = (case["index"], case["path"], case["query"])
     if case.get("defect_of_original"):

@@ -26,6 +26,8 @@ FOLLOW_S = 0.2
 """How often the log is looked at, in seconds."""
 RETRY_S = 1.0
 """How long to wait after something that did not work, in seconds."""
+COLLECT_S = 10.0
+"""How often garbage is collected, in seconds: the collector is off, and the frozen image costs it nothing."""
 BEAT_S = 2.0
 """How often a server says that it lives, and renews its rights, in seconds."""
 
@@ -93,8 +95,11 @@ class Member:
 
     async def serve(self) -> None:
         """Follow the log and keep rights until cancelled; a database that is away for a while is waited for."""
-        beaten = 0.0
+        beaten = collected = 0.0
         while True:
+            if time.monotonic() - collected > COLLECT_S:
+                gc.collect()
+                collected = time.monotonic()
             try:
                 if time.monotonic() - beaten > BEAT_S:
                     self._keep_rights()

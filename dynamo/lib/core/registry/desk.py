@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Iterable
 from typing import Any
 
@@ -18,6 +19,8 @@ from dynamo.core.registry.injections import Injections
 from dynamo.core.registry.requests import Requests
 from dynamo.fileop.subscriptions import Subscriptions
 from dynamo.fileop.tasks import Tasks
+
+LOG = logging.getLogger(__name__)
 
 Act = Callable[..., Any]
 _CHECKED = ConfigDict(hide_input_in_errors=True)
@@ -114,5 +117,7 @@ def _checked(acts: dict[str, Act]) -> dict[str, Act]:
 def _called(name: str, act: Act, args: dict[str, Any]) -> Any:
     try:
         return act(**args)
-    except (ValidationError, TypeError) as error:
-        raise Refused(f"Arguments of {name} are wrong: {error}") from None
+    except (ValidationError, TypeError, ValueError, KeyError, OverflowError) as error:
+        # Rows that lack something, numbers that no database holds, texts that are no Unicode.
+        LOG.warning("%s was asked for with wrong arguments: %r", name, error)
+        raise Refused(f"Arguments of {name} are wrong: {error!r}") from None

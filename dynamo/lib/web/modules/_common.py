@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from fnmatch import fnmatchcase
 from typing import Any
 
@@ -28,6 +29,16 @@ def listed(request: dict[str, Any], name: str) -> list[str] | None:
     if value is None:
         return None
     return list(value) if isinstance(value, list) else str(value).split(",")
+
+
+def paged(names: Iterable[str], request: dict[str, Any]) -> list[str]:
+    """Names in order, those behind `after` only, and at most `limit`.  Raises IllFormedRequest."""
+    limit = request.get("limit")
+    if limit is not None and not str(limit).isdigit():
+        raise IllFormedRequest("limit", limit, hint="limit must be an integer")
+    after = request.get("after")
+    found = sorted(name for name in names if after is None or name > str(after))
+    return found if limit is None else found[: int(limit)]
 
 
 def fits(name: str, patterns: list[str] | None) -> bool:

@@ -7,7 +7,7 @@ from typing import Any
 from dynamo.core.objectrepository import ObjectRepository
 from dynamo.dataformat import Dataset, Site
 from dynamo.web.modules._base import WebModule
-from dynamo.web.modules._common import fits, listed
+from dynamo.web.modules._common import fits, listed, paged
 from dynamo.web.request import Caller
 
 TB = 1e12
@@ -45,19 +45,16 @@ def site_usage(site: Site, partitions: list[str] | None) -> dict[str, Any]:
 
 
 class Sites(WebModule):
-    """`sites`: patterns of `site`, names of `partition`."""
+    """`sites`: patterns of `site`, names of `partition`; `limit` at a time, from behind `after`."""
 
     def run(self, caller: Caller, request: dict[str, Any], inventory: ObjectRepository) -> Any:
         patterns, partitions = listed(request, "site"), listed(request, "partition")
-        return [
-            site_usage(site, partitions)
-            for name, site in sorted(inventory.sites.items())
-            if fits(name, patterns)
-        ]
+        names = paged((name for name in inventory.sites if fits(name, patterns)), request)
+        return [site_usage(inventory.sites[name], partitions) for name in names]
 
 
 class Datasets(WebModule):
-    """`datasets`: patterns of `dataset`; without any no dataset."""
+    """`datasets`: patterns of `dataset`, without any no dataset; `limit` at a time, from behind `after`."""
 
     def run(self, caller: Caller, request: dict[str, Any], inventory: ObjectRepository) -> Any:
         patterns = listed(request, "dataset")
@@ -71,8 +68,8 @@ class Datasets(WebModule):
                 "status": Dataset.status_name(dataset.status),
                 "type": Dataset.data_type_name(dataset.data_type),
             }
-            for name, dataset in sorted(inventory.datasets.items())
-            if fits(name, patterns)
+            for name in paged((name for name in inventory.datasets if fits(name, patterns)), request)
+            if (dataset := inventory.datasets.get(name)) is not None
         ]
 
 

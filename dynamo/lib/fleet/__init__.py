@@ -1,0 +1,1 @@
+"""A fleet on one machine, to try things out."""
