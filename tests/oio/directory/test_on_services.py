@@ -6,11 +6,21 @@ import shutil
 import threading
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from oio.common.exceptions import Forbidden, NotFound, PreconditionFailed, VolumeException
+from oio.common.exceptions import (
+    Forbidden,
+    NotFound,
+    OioException,
+    PreconditionFailed,
+    ServiceBusy,
+    VolumeException,
+)
+from oio.directory.client import DirectoryClient
 from oio.directory.indexer import Meta2Indexer
+from oio.directory.linked_references import linked_references
 from oio.directory.meta2 import Meta2Database
 from oio.directory.meta2_rebuilder import Meta2Rebuilder
 from oio.directory.relocation import Journal, Relocation, planned
@@ -148,6 +158,44 @@ def test_a_lost_volume_is_rebuilt(live: Package) -> None:
     assert rebuilder.is_success()
     assert live.files(name, "meta2") == before
     live.check()
+
+
+def test_b7_a_lost_volume_is_rebuilt_without_any_reverse_index(live: Package) -> None:
+    for number in range(3):
+        live.write(f"unindexed-{number}", str(number))
+    live.settled(list(live.written))
+    name = "meta2-4"
+    before = live.files(name, "meta2")
+    assert before
+    live.cluster.kill(name)
+    shutil.rmtree(live.volume(name))
+    live.cluster.start(name)
+    conf = {**live.conf, "items_per_second": 0, "concurrency": 4, "meta1_digits": 1}
+    rebuilder = Meta2Rebuilder(conf, service_id=live.address(name), from_directory=True)
+    rebuilder.prepare_local_dispatcher()
+    assert [error for _, _, error in rebuilder.run() if error] == []
+    assert rebuilder.is_success()
+    assert live.files(name, "meta2") == before
+    live.check()
+
+
+def test_b7_what_a_silent_meta1_knows_is_named_as_missing(live: Package) -> None:
+    real = live.directory.linked
+
+    def linked(service_type: str, host: str, cid: str, **kwargs: Any) -> dict[str, Any]:
+        if cid.startswith("3"):
+            raise ServiceBusy(message="nobody there")
+        return real(service_type, host, cid=cid, **kwargs)
+
+    directory = DirectoryClient(live.conf)
+    directory.linked = linked  # type: ignore[method-assign]  # one base that does not answer
+    found: list[str] = []
+    with pytest.raises(OioException, match=r"1 meta1 bases did not answer.*3000: nobody there"):
+        found.extend(linked_references(directory, "meta2", live.address("meta2-2"), 1))
+    everything = list(linked_references(live.directory, "meta2", live.address("meta2-2"), 1))
+    assert found == [cid for cid in everything if cid[0] != "3"]
+    page = real("meta2", live.address("meta2-2"), cid=everything[0], limit=1)
+    assert page["references"][0]["cid"][0] == everything[0][0]
 
 
 def test_a_meta1_node_is_emptied_several_bases_at_once(live: Package, tmp_path: Path) -> None:
