@@ -133,6 +133,7 @@ def test_elections(live: Package, cli: Run) -> None:
 
 
 def test_the_mapping_is_shown_checked_and_restored(live: Package, cli: Run, tmp_path: Path) -> None:
+    before = by_base(live.mapping())
     assert "assigned already" in cli("openio", "directory", "bootstrap")[2]
     assert cli("openio", "directory", "bootstrap", "--force", "--check")[0] == 0
     assert rows(cli("openio", "directory", "check", "-f", "json")) == []
@@ -151,7 +152,7 @@ def test_the_mapping_is_shown_checked_and_restored(live: Package, cli: Run, tmp_
     )
     assert status == 1
     assert "fewer than 3 replicas" in err
-    assert json.loads(cli("openio", "directory", "dump")[1]) == json.loads(dumped)
+    assert by_base(live.mapping()) == before
     assert cli("openio", "directory", "warmup", "--concurrency", "4")[0] == 0
 
 
@@ -166,7 +167,7 @@ def test_a_decommission_is_shown_killed_and_finished(live: Package, cli: Run) ->
     assert by_base(live.mapping()) == before
     command = [sys.executable, "-m", "oio.cli.openio", "directory", "decommission", source]
     journal = Path.home() / ".oio" / "journal" / "OPENIO-directory.sqlite"
-    for _ in range(3):
+    for _ in range(2):
         with subprocess.Popen(
             [*command, "--workers", "1", "--rate", "2"], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
         ) as process:

@@ -61,7 +61,7 @@ def test_many_threads_share_one_client(live: Package) -> None:
 
     def work(number: int) -> None:
         try:
-            for step in range(5):
+            for step in range(2):
                 name = f"t{number}-{step}"
                 assert live.directory.create(ACCOUNT, name)
                 assert live.directory.has(ACCOUNT, name)
@@ -103,7 +103,7 @@ def test_an_indexer_finds_new_containers_by_itself(live: Package) -> None:
 
 
 def test_a_meta2_node_is_emptied_and_loses_nothing(live: Package) -> None:
-    for number in range(6):
+    for number in range(3):
         live.write(f"emptied-{number}", str(number))
     live.index()
     source = live.address("meta2-1")
@@ -139,7 +139,7 @@ def test_a_base_is_moved_back_and_its_errors_are_results(live: Package) -> None:
 
 
 def test_a_lost_volume_is_rebuilt(live: Package) -> None:
-    for number in range(4):
+    for number in range(2):
         live.write(f"lost-{number}", str(number))
     live.settled(list(live.written))
     live.index()
@@ -161,7 +161,7 @@ def test_a_lost_volume_is_rebuilt(live: Package) -> None:
 
 
 def test_b7_a_lost_volume_is_rebuilt_without_any_reverse_index(live: Package) -> None:
-    for number in range(3):
+    for number in range(2):
         live.write(f"unindexed-{number}", str(number))
     live.settled(list(live.written))
     name = "meta2-4"
