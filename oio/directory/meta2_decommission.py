@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import queue
 from collections.abc import Iterator, Mapping
-from typing import Any
+from typing import Any, Final
 
 from oio.common.configuration import meta1_digits
 from oio.common.exceptions import OioException
@@ -12,6 +12,9 @@ from oio.common.tool import Item, Outcome, Tool, ToolWorker
 from oio.directory.linked_references import linked_references
 from oio.directory.meta2 import Meta2Database
 from oio.rdir.client import RdirClient
+
+ATTEMPTS: Final = 3
+"""Times that a request is sent: masters may change while many bases move at once."""
 
 
 class Meta2Decommission(Tool):
@@ -67,7 +70,7 @@ class MovingWorker(ToolWorker):
         self.source = tool.service_id
 
     def _process_item(self, item: Item) -> str:
-        results = list(self.meta2_database.move(item[1], self.source))
+        results = list(self.meta2_database.move(item[1], self.source, request_attempts=ATTEMPTS))
         errors = [f"{result['base']}: {result['err']}" for result in results if result["err"] is not None]
         if errors:
             raise OioException(errors)
