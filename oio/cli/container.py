@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Annotated, Any, Final
 
 import typer
 
@@ -14,6 +14,8 @@ from oio.common.exceptions import OioException
 app = typer.Typer(no_args_is_help=True, help="Bases of containers.")
 directory = typer.Typer(no_args_is_help=True, help="References.")
 
+ATTEMPTS: Final = {"request_attempts": 3}
+"""Masters may change while a base is moved; a request that found none is repeated."""
 Cids = Annotated[list[str], typer.Argument(help="Container ids, or names with --account.")]
 IsCid = Annotated[bool, typer.Option("--cid/--name", help="Whether ids or names are given.")]
 
@@ -39,7 +41,7 @@ def move(
     rows: list[tuple[Any, ...]] = []
     for container in containers:
         for result in session().meta2_database.move(
-            _cid(container, is_cid), src, dst or None, **session().request
+            _cid(container, is_cid), src, dst or None, **ATTEMPTS, **session().request
         ):
             error = result["err"]
             rows.append((result["base"], src, result["dst"], "error" if error else "OK", str(error or "")))
@@ -56,7 +58,9 @@ def repair(
     """Copy bases to those of their peers that lack them."""
     rows: list[tuple[Any, ...]] = []
     for container in containers:
-        for result in session().meta2_database.rebuild(_cid(container, is_cid), **session().request):
+        for result in session().meta2_database.rebuild(
+            _cid(container, is_cid), **ATTEMPTS, **session().request
+        ):
             error = result["err"]
             rows.append((result["base"], "error" if error else "OK", str(error or "")))
     show_list(("Base", "Status", "Error"), rows, form, column)

@@ -52,6 +52,7 @@ def rebuilder() -> None:
     source = parser.add_mutually_exclusive_group(required=True)
     source.add_argument("--input-file", type=Path, help="container ids, one a line")
     source.add_argument("--volume", "--service-id", dest="service", help="service whose volume was lost")
+    parser.add_argument("--from-directory", action="store_true", help="ask meta1, not the reverse index")
     parser.add_argument("--workers", type=int, default=1, help="bases at once (default: 1)")
     parser.add_argument("--items-per-second", type=int, default=30, help="0: no limit (default: 30)")
     parser.add_argument("--report-interval", type=int, default=3600, help="seconds (default: 3600)")
@@ -68,7 +69,9 @@ def rebuilder() -> None:
             "items_per_second": options.items_per_second,
             "report_interval": options.report_interval,
         }
-        tool = Meta2Rebuilder(conf, options.input_file, options.service)
+        tool = Meta2Rebuilder(
+            conf, options.input_file, options.service, from_directory=options.from_directory
+        )
         tool.prepare_local_dispatcher()
         for _ in tool.run():
             pass

@@ -29,6 +29,10 @@ Services = Annotated[list[str] | None, typer.Argument(help="Addresses or ids; de
 Service = Annotated[str, typer.Argument(help="Address or id of the service.")]
 Parameters = Annotated[list[str], typer.Option("-p", "--parameter", help="name=value; may be repeated.")]
 Concurrency = Annotated[int, typer.Option(min=1, max=64, help="Bases at once.")]
+FromDirectory = Annotated[
+    bool,
+    typer.Option("--from-directory", help="Ask meta1 which bases the service has, not the reverse index."),
+]
 PerSecond = Annotated[int, typer.Option(min=0, help="Bases a second; 0: no limit.")]
 
 
@@ -117,6 +121,7 @@ def _settings(concurrency: int, per_second: int) -> dict[str, Any]:
 def meta2_rebuild(
     service: Annotated[str, typer.Argument(help="Service whose volume was lost.", show_default=False)] = "",
     input_file: Annotated[Path | None, typer.Option(help="File of container ids instead.")] = None,
+    from_directory: FromDirectory = False,
     concurrency: Concurrency = 4,
     per_second: PerSecond = 30,
     form: FormatOption = Format.TABLE,
@@ -126,20 +131,22 @@ def meta2_rebuild(
     if bool(service) == bool(input_file):
         raise ValueError("give either a service or --input-file")
     settings = _settings(concurrency, per_second)
-    run_tool(Meta2Rebuilder(settings, input_file, service or None), form, column)
+    tool = Meta2Rebuilder(settings, input_file, service or None, from_directory=from_directory)
+    run_tool(tool, form, column)
 
 
 @meta2.command("decommission")
 def meta2_decommission(
     service: Service,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Show what would move.")] = False,
+    from_directory: FromDirectory = False,
     concurrency: Concurrency = 4,
     per_second: PerSecond = 30,
     form: FormatOption = Format.TABLE,
     column: ColumnOption = None,
 ) -> None:
     """Move all bases of a service to others, so that it can be thrown away. Lock its score to 0 before."""
-    tool = Meta2Decommission(_settings(concurrency, per_second), service)
+    tool = Meta2Decommission(_settings(concurrency, per_second), service, from_directory)
     if dry_run:
         rows = [(tool.string_from_item(item), service) for item in tool.items()]
         show_list(("Base", "From"), rows, form, column)

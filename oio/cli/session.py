@@ -7,12 +7,12 @@ import logging
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Annotated, Any, Final
+from typing import Annotated, Any
 
 import typer
 import urllib3
 
-from oio.common.configuration import load_namespace_conf
+from oio.common.configuration import meta1_digits
 from oio.common.connection_pool import get_pool_manager
 from oio.common.exceptions import OioException
 from oio.conscience.client import ConscienceClient
@@ -22,8 +22,6 @@ from oio.directory.client import DirectoryClient
 from oio.directory.meta0 import Meta0Client, Meta0PrefixMapping
 from oio.directory.meta2 import Meta2Database
 from oio.rdir.client import RdirClient
-
-DEFAULT_DIGITS: Final = 4
 
 
 @dataclass
@@ -112,9 +110,8 @@ class Session:
         )
 
     def digits(self) -> int:
-        """Digits that name a meta1 base, from the namespace file."""
-        found = load_namespace_conf(self.namespace, failsafe=True)
-        return int(found.get("ns.meta1_digits", found.get("meta1_digits", str(DEFAULT_DIGITS))))
+        """Digits that name a meta1 base."""
+        return meta1_digits(self.conf)
 
     def mapping(self, replicas: int = 3, min_dist: int = 1) -> Meta0PrefixMapping:
         """A mapping of prefixes without any base."""

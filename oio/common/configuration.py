@@ -108,6 +108,14 @@ def validate_service_conf(conf: Mapping[str, Any]) -> str:
     return str(namespace)
 
 
+def meta1_digits(conf: Mapping[str, Any]) -> int:
+    """Digits that name a meta1 base: `meta1_digits` of a configuration, else of the namespace file, else 4."""
+    if conf.get("meta1_digits") not in (None, ""):
+        return int(conf["meta1_digits"])
+    found = load_namespace_conf(validate_service_conf(conf), failsafe=True)
+    return int(found.get("ns.meta1_digits", found.get("meta1_digits", "4")))
+
+
 def read_conf(path: str | Path, section_name: str | None = None) -> dict[str, Any]:
     """A section of a daemon's configuration file, or all sections when none is named.
 

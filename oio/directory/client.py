@@ -158,6 +158,24 @@ class DirectoryClient(ProxyClient):
         data = json.dumps(services)
         self._request("POST", "/force", params=params, data=data, autocreate=autocreate, **kwargs)
 
+    def linked(
+        self,
+        service_type: str,
+        host: str,
+        cid: str,
+        marker: str | None = None,
+        limit: int | None = None,
+        **kwargs: Any,
+    ) -> dict[str, Any]:
+        """References of one meta1 base, that of `cid`, to which a service is linked.
+
+        `references` (`cid`, `account`, `name`) after the container id `marker`, and whether there are more
+        (`truncated`). A route of these services only.
+        """
+        params = {"type": service_type, "host": host, "cid": cid, "marker": marker, "limit": limit}
+        _, body = self._request("GET", "/linked", params=params, **kwargs)
+        return dict(body)
+
     def get_properties(
         self,
         account: str | None = None,

@@ -6,7 +6,7 @@ import queue
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from oio.common.configuration import load_namespace_conf
+from oio.common.configuration import meta1_digits
 from oio.common.exceptions import OioException, StatusMessageException
 from oio.common.tool import Item, Outcome, Tool, ToolWorker
 from oio.directory.admin import AdminClient
@@ -22,10 +22,8 @@ class Meta1Rebuilder(Tool):
         super().__init__(conf, **kwargs)
         self.service_id = service_id
         self.admin = AdminClient(conf, logger=self.logger)
-        found = load_namespace_conf(self.namespace, failsafe=True)
-        digits = int(conf.get("meta1_digits") or found.get("ns.meta1_digits", "4"))
         self.mapping = Meta0PrefixMapping(
-            Meta0Client(conf, logger=self.logger), digits=digits, logger=self.logger
+            Meta0Client(conf, logger=self.logger), digits=meta1_digits(conf), logger=self.logger
         )
 
     @staticmethod

@@ -4,23 +4,32 @@ from __future__ import annotations
 
 import queue
 from collections.abc import Iterator, Mapping
-from typing import Any
+from typing import Any, Final
 
+from oio.common.configuration import meta1_digits
 from oio.common.exceptions import OioException
 from oio.common.tool import Item, Outcome, Tool, ToolWorker
+from oio.directory.linked_references import linked_references
 from oio.directory.meta2 import Meta2Database
 from oio.rdir.client import RdirClient
+
+ATTEMPTS: Final = 3
+"""Times that a request is sent: masters may change while many bases move at once."""
 
 
 class Meta2Decommission(Tool):
     """Moves all bases away from `service_id`, items `(namespace, cid)`, to services that the load balancer chooses.
 
-    What was moved is no longer in the index, so that another run goes on where one was interrupted.
+    With `from_directory` meta1 is asked instead of the reverse index. What was moved is in neither any more, so that
+    another run goes on where one was interrupted.
     """
 
-    def __init__(self, conf: Mapping[str, Any], service_id: str, **kwargs: Any) -> None:
+    def __init__(
+        self, conf: Mapping[str, Any], service_id: str, from_directory: bool = False, **kwargs: Any
+    ) -> None:
         super().__init__(conf, **kwargs)
         self.service_id = service_id
+        self.from_directory = from_directory
         self.rdir_client = RdirClient(conf, logger=self.logger)
         self.meta2_database = Meta2Database(conf, logger=self.logger)
 
@@ -31,6 +40,11 @@ class Meta2Decommission(Tool):
 
     def items(self) -> Iterator[Item]:
         """The containers of the service."""
+        if self.from_directory:
+            database, digits = self.meta2_database, meta1_digits(self.conf)
+            for cid in linked_references(database.directory, database.service_type, self.service_id, digits):
+                yield self.namespace, cid
+            return
         for record in self.rdir_client.meta2_index_fetch_all(self.service_id):
             yield self.namespace, record["container_id"]
 
@@ -56,7 +70,7 @@ class MovingWorker(ToolWorker):
         self.source = tool.service_id
 
     def _process_item(self, item: Item) -> str:
-        results = list(self.meta2_database.move(item[1], self.source))
+        results = list(self.meta2_database.move(item[1], self.source, request_attempts=ATTEMPTS))
         errors = [f"{result['base']}: {result['err']}" for result in results if result["err"] is not None]
         if errors:
             raise OioException(errors)

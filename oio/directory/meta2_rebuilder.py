@@ -7,9 +7,11 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from oio.common.configuration import meta1_digits
 from oio.common.exceptions import OioException, from_multi_responses
 from oio.common.tool import Item, Outcome, Tool, ToolWorker
 from oio.common.values import int_value
+from oio.directory.linked_references import linked_references
 from oio.directory.meta2 import Meta2Database
 from oio.rdir.client import RdirClient
 
@@ -21,7 +23,7 @@ class Meta2Rebuilder(Tool):
     """Rebuilds all sequences of containers, items `(namespace, cid)`.
 
     They come from `input_file` (one cid a line; empty lines and those that begin with `#` are skipped), or from the
-    reverse index of the meta2 service `service_id`.
+    reverse index of the meta2 service `service_id`, or with `from_directory=True` from meta1, which needs no index.
     """
 
     DEFAULT_RDIR_FETCH_LIMIT = 100
@@ -33,6 +35,7 @@ class Meta2Rebuilder(Tool):
         service_id: str | None = None,
         **kwargs: Any,
     ) -> None:
+        self.from_directory = bool(kwargs.pop("from_directory", False))
         super().__init__(conf, **kwargs)
         self.input_file = input_file
         self.service_id = service_id
@@ -49,6 +52,8 @@ class Meta2Rebuilder(Tool):
     def _fetch_items(self) -> Iterator[Item]:
         if self.input_file:
             return self._items_from_file(Path(self.input_file))
+        if self.service_id and self.from_directory:
+            return self._items_from_directory(self.service_id)
         if self.service_id:
             return self._items_from_index(self.service_id)
         return iter(())
@@ -62,6 +67,12 @@ class Meta2Rebuilder(Tool):
     def _items_from_index(self, service_id: str) -> Iterator[Item]:
         for record in self.rdir_client.meta2_index_fetch_all(service_id, **self._page):
             yield self.namespace, record["container_id"]
+
+    def _items_from_directory(self, service_id: str) -> Iterator[Item]:
+        database = self.meta2_database
+        digits = meta1_digits(self.conf)
+        for cid in linked_references(database.directory, database.service_type, service_id, digits):
+            yield self.namespace, cid
 
     def _get_report(self, status: str, end_time: float, counters: tuple[float, ...]) -> str:
         return self._report_line("references", status, end_time, counters)

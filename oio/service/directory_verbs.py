@@ -94,6 +94,14 @@ class DirectoryVerbs(Serving):
         cid, names = args.text("cid"), args.texts("names")
         await self._write(args, lambda db: meta1.delete_properties(db, cid, names))
 
+    async def verb_ref_linked(self, args: Arguments) -> Any:
+        kind, host = args.text("service_type"), args.text("host")
+        after, limit = args.text("after", ""), args.number("limit")
+        try:
+            return await self._read(args, lambda db: meta1.linked_to(db, kind, host, after, limit))
+        except NeverFounded:
+            return []
+
     # -- meta2
 
     async def verb_container_create(self, args: Arguments) -> bool:

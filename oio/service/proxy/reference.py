@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from oio.naming import is_service_id
+from oio.naming import is_cid, is_service_id
 from oio.service import status
 from oio.service.proxy.call import NOTHING, Answer, Call, check_name, texts
 from oio.service.proxy.context import Proxy, Routes
@@ -12,6 +12,8 @@ from oio.service.status import ServiceError
 from oio.service.verbs.meta1 import Policy
 
 PREFIX = "META1 error: "
+MAX_PAGE = 1000
+"""References in one page."""
 
 
 async def meta1(proxy: Proxy, call: Call, verb: str, args: dict[str, Any], safe: bool = False) -> Any:
@@ -140,6 +142,23 @@ async def relink(proxy: Proxy, call: Call) -> Answer:
     return Answer(document=expand(await meta1(proxy, call, "ref_relink", args)))
 
 
+async def linked_references(proxy: Proxy, call: Call) -> Answer:
+    """References of one meta1 base (that of `cid`) to which a service is linked, page by page."""
+    kind, host = service_type(call), call.require("host", "No host provided")
+    after, text = call.query.get("marker", ""), call.query.get("limit", str(MAX_PAGE))
+    if not is_service_id(host):
+        raise ServiceError(status.BAD_REQUEST, f"Invalid parameter 'host': {host[:64]!r}")
+    if after and not is_cid(after):
+        raise ServiceError(status.BAD_REQUEST, "Invalid parameter 'marker': a container id is expected")
+    if not text.isascii() or not text.isdigit() or not 1 <= int(text[:6]) <= MAX_PAGE:
+        raise ServiceError(status.BAD_REQUEST, f"Invalid parameter 'limit': 1 to {MAX_PAGE} is expected")
+    limit = int(text[:6])
+    args = {"service_type": kind, "host": host, "after": after, "limit": limit + 1}
+    rows = await meta1(proxy, call, "ref_linked", args, safe=True)
+    found = [{"cid": cid, "account": account, "name": name} for cid, account, name in rows[:limit]]
+    return Answer(document={"references": found, "truncated": len(rows) > limit})
+
+
 async def get_properties(proxy: Proxy, call: Call) -> Answer:
     values = await meta1(proxy, call, "ref_get_properties", {"names": call.names()}, safe=True)
     return Answer(document={"cid": call.reference().cid, "properties": values})
@@ -234,6 +253,7 @@ ROUTES: Routes = {
     ("POST", "reference/create"): create,
     ("GET", "reference/has"): has,
     ("GET", "reference/show"): show,
+    ("GET", "reference/linked"): linked_references,
     ("POST", "reference/destroy"): destroy,
     ("POST", "reference/link"): link,
     ("POST", "reference/renew"): renew,

@@ -83,6 +83,19 @@ def services(db: apsw.Connection, cid: str, service_type: str = "") -> list[Serv
     return [Service(int(str(seq)), str(kind), str(url), str(args or "")) for seq, kind, url, args in rows]
 
 
+def linked_to(
+    db: apsw.Connection, service_type: str, host: str, after: str, limit: int
+) -> list[tuple[str, str, str]]:
+    """References to which a service is linked, in the order of their container ids: id, account, name."""
+    rows = db.execute(
+        "SELECT hex(users.cid), users.account, users.user FROM users WHERE users.cid > ? AND EXISTS ("
+        "SELECT 1 FROM services WHERE services.cid=users.cid AND srvtype=? "
+        "AND instr(',' || url || ',', ',' || ? || ',') > 0) ORDER BY users.cid LIMIT ?",
+        (_key(after), service_type, host, limit),
+    )
+    return [(str(cid), str(account), str(name)) for cid, account, name in rows]
+
+
 def link(
     db: apsw.Connection, cid: str, service_type: str, candidates: Sequence[str], up: Collection[str]
 ) -> list[Service]:

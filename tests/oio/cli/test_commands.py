@@ -133,6 +133,7 @@ def test_elections(live: Package, cli: Run) -> None:
 
 
 def test_the_mapping_is_shown_checked_and_restored(live: Package, cli: Run, tmp_path: Path) -> None:
+    before = by_base(live.mapping())
     assert "assigned already" in cli("openio", "directory", "bootstrap")[2]
     assert cli("openio", "directory", "bootstrap", "--force", "--check")[0] == 0
     assert rows(cli("openio", "directory", "check", "-f", "json")) == []
@@ -141,21 +142,24 @@ def test_the_mapping_is_shown_checked_and_restored(live: Package, cli: Run, tmp_
     assert "16 of 16 bases" in err
     dumped = cli("openio", "directory", "dump")[1]
     assert len(json.loads(dumped)) == 65536
-    (tmp_path / "dump").write_text(dumped)
+    part = {prefix: peers for prefix, peers in json.loads(dumped).items() if prefix[0] == "0"}
+    (tmp_path / "dump").write_text(json.dumps(part))
     assert "--I-know-what-I-am-doing" in cli("openio", "directory", "restore", str(tmp_path / "dump"))[2]
     assert cli("openio", "directory", "restore", str(tmp_path / "dump"), "--I-know-what-I-am-doing")[0] == 0
-    short = {prefix: peers[:2] for prefix, peers in json.loads(dumped).items()}
+    short = {prefix: peers[:2] for prefix, peers in part.items()}
     (tmp_path / "short").write_text(json.dumps(short))
     status, _, err = cli(
         "openio", "directory", "restore", str(tmp_path / "short"), "--I-know-what-I-am-doing"
     )
     assert status == 1
     assert "fewer than 3 replicas" in err
-    assert json.loads(cli("openio", "directory", "dump")[1]) == json.loads(dumped)
+    assert by_base(live.mapping()) == before
     assert cli("openio", "directory", "warmup", "--concurrency", "4")[0] == 0
 
 
-def test_a_decommission_is_shown_killed_and_finished(live: Package, cli: Run) -> None:
+def test_a_decommission_is_shown_killed_and_finished_and_a_rebalance_undoes_it(
+    live: Package, cli: Run
+) -> None:
     for number in range(24):
         live.directory.create(ACCOUNT, f"moved-{number}", properties={"n": str(number)})
     source = live.address("meta1-2")
@@ -166,7 +170,7 @@ def test_a_decommission_is_shown_killed_and_finished(live: Package, cli: Run) ->
     assert by_base(live.mapping()) == before
     command = [sys.executable, "-m", "oio.cli.openio", "directory", "decommission", source]
     journal = Path.home() / ".oio" / "journal" / "OPENIO-directory.sqlite"
-    for _ in range(3):
+    for _ in range(2):
         with subprocess.Popen(
             [*command, "--workers", "1", "--rate", "2"], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
         ) as process:
@@ -189,12 +193,8 @@ def test_a_decommission_is_shown_killed_and_finished(live: Package, cli: Run) ->
         assert found["properties"] == {"n": str(number)}
     again = cli("openio", "directory", "decommission", source, "-f", "json")
     assert rows(again) == []
-
-
-def test_a_rebalance_fills_it_again(live: Package, cli: Run) -> None:
     moved = rows(cli("openio", "directory", "rebalance", "--workers", "8", "-f", "json"))
-    assert moved
-    assert {one["To"] for one in moved} == {live.address("meta1-2")}
+    assert {one["To"] for one in moved} == {source}
     assert rows(cli("openio", "directory", "rebalance", "--dry-run", "-f", "json")) == []
 
 
@@ -226,9 +226,11 @@ def test_indexes_are_assigned_and_a_meta2_is_emptied(live: Package, cli: Run) ->
 def test_containers_are_located_checked_and_repaired(live: Package, cli: Run) -> None:
     live.write("repaired", "x")
     live.settled(["repaired"])
+    where = {"service_type": "meta2", "account": ACCOUNT, "reference": "repaired"}
+    eventually(lambda: len(live.admin.election_status(**where).get("slaves", ())) == 2)
     located = rows(cli("openio-admin", "container", "locate", "--name", "repaired", "-f", "json"))
     assert sorted(one["Election"] for one in located) == ["master", "slave", "slave"]
-    assert cli("openio-admin", "container", "check", "--name", "repaired")[0] == 0
+    eventually(lambda: cli("openio-admin", "container", "check", "--name", "repaired")[0] == 0)
     lost = next(one for one in located if one["Election"] == "slave")
     Path(lost["File"]).unlink()
     eventually(lambda: cli("openio-admin", "container", "repair", "--name", "repaired")[0] == 0)

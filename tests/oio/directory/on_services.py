@@ -17,6 +17,8 @@ from oio.service.deployment import Deployment
 from tests.oio.service.cluster import Cluster, eventually, running
 
 ACCOUNT = "acct"
+LEASE = 8.0
+"""Seconds: a busy machine must not cost a master its lease in the middle of a move."""
 
 
 class Package:
@@ -62,14 +64,17 @@ class Package:
 
     def index(self) -> None:
         """Give every volume its rdir service, and let it be indexed."""
+        self.settled(list(self.written))
         for number in self.cluster.deployment.numbers():
             address = self.address(f"meta2-{number}")
             self.directory.link("_RDIR", address, "rdir", autocreate=True)
             self.rdir.meta2_index_create(address)
             worker = Meta2IndexingWorker(self.volume(f"meta2-{number}"), self.conf)
-            worker.crawl_volume()
-            assert worker.failed_nb == 0
-            assert worker.success_nb == len(self.files(f"meta2-{number}", "meta2"))
+            eventually(lambda worker=worker, number=number: self._is_indexed(worker, number))  # type: ignore[misc]
+
+    def _is_indexed(self, worker: Meta2IndexingWorker, number: int) -> bool:
+        worker.crawl_volume()
+        return worker.failed_nb == 0 and worker.success_nb == len(self.files(f"meta2-{number}", "meta2"))
 
     def settled(self, names: list[str]) -> None:
         """Wait until all copies of these containers' bases stand at the same entry."""
@@ -88,5 +93,5 @@ class Package:
 
 @contextmanager
 def package(folder: Path) -> Iterator[Package]:
-    with running(Deployment(folder / "directory", services=4, digits=1, ttl=2.0)) as cluster:
+    with running(Deployment(folder / "directory", services=4, digits=1, ttl=LEASE)) as cluster:
         yield Package(cluster)
