@@ -86,6 +86,23 @@ class TestFollower:
             await node.orders.catch_up(key)
             await node.until(lambda: node.journal.ledger.get(key) is None)
 
+    async def test_a_grace_period_that_began_between_look_and_commit(self, tmp_path: Path) -> None:
+        async with daemon(tmp_path) as node:
+            wanted = full()
+            node.chain.sign_up(wanted)
+            key = Key(TWIN, wanted.contract_id)
+            await node.orders.pause(key, True)  # nothing of it is here yet
+            await node.deploy(wanted)
+            await node.orders.catch_up(key)
+            await node.settled()
+            record = node.journal.ledger.get(key)
+            assert record is not None
+            assert record.paused
+            await node.orders.pause(key, False)
+            await node.settled()
+            await node.orders.catch_up(key)  # said once
+            assert node.states(key)["vm1"] == "ok"
+
     async def test_comparison_finds_what_was_missed(self, tmp_path: Path) -> None:
         chain = MemoryChain()
         async with daemon(tmp_path) as node:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Callable
+from typing import TypeVar
 
 import structlog
 
@@ -12,6 +13,8 @@ from zosd.clock import Clock
 from zosd.journal.changes import PutJob, SetPaused
 from zosd.journal.journal import Journal
 from zosd.journal.records import Job, Key, Phase
+
+T = TypeVar("T")
 
 log = structlog.get_logger(__name__)
 
@@ -24,13 +27,16 @@ class Orders:
         self._clock = clock
         self._wake = wake
         self._ended: OrderedDict[Key, str] = OrderedDict()
+        """Why contracts ended of which nothing was here."""
+        self._grace: OrderedDict[Key, bool] = OrderedDict()
+        """Whether contracts of which nothing was here are in their grace period."""
 
     async def leave(self, key: Key, reason: str) -> None:
         """The contract ended: remove everything of the deployment, its record last."""
         async with self._journal.altering(key):
             record = self._journal.ledger.get(key)
             if record is None:
-                self._remember(key, reason)
+                _remember(self._ended, key, reason)
                 log.info("contract ended, nothing of it is here", deployment=str(key))
                 return
             if record.phase is Phase.LEAVING:
@@ -43,7 +49,10 @@ class Orders:
         """The grace period of the contract began or ended."""
         async with self._journal.altering(key):
             record = self._journal.ledger.get(key)
-            if record is None or record.phase is Phase.LEAVING or record.paused is paused:
+            if record is None:
+                _remember(self._grace, key, paused)
+                return
+            if record.phase is Phase.LEAVING or record.paused is paused:
                 return
             job = Job("pause" if paused else "resume", self._clock.time())
             await self._journal.commit("pause", [SetPaused(key, paused), PutJob(key, job)])
@@ -51,12 +60,18 @@ class Orders:
         self._wake(key)
 
     async def catch_up(self, key: Key) -> None:
-        """After a deployment was accepted: its contract may have ended between the look at it and the commit."""
+        """After a deployment was accepted: what happened to its contract between the look at it and the commit."""
         reason = self._ended.get(key)
         if reason is not None:
             await self.leave(key, reason)
+            return
+        paused = self._grace.pop(key, None)
+        if paused is not None:
+            await self.pause(key, paused)
 
-    def _remember(self, key: Key, reason: str) -> None:
-        self._ended[key] = reason
-        if len(self._ended) > MOST_REMEMBERED:
-            self._ended.popitem(last=False)
+
+def _remember(things: OrderedDict[Key, T], key: Key, what: T) -> None:
+    things[key] = what
+    things.move_to_end(key)
+    if len(things) > MOST_REMEMBERED:
+        things.popitem(last=False)
