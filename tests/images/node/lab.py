@@ -29,9 +29,9 @@ RELAY = "relay.test"
 HOST = "10.0.2.2"
 """The host, as a machine behind QEMU's own router sees it."""
 GIB = 1 << 30
-BOOT_S = 240.0
+BOOT_S = 400.0
 """From power-on to a sentence on the console; a minute when the machine is quiet."""
-REGISTER_S = 400.0
+REGISTER_S = 600.0
 COUNCIL = (Identity("//Alice", "sr25519"), Identity("//Bob", "sr25519"))
 """Who decides on a development chain."""
 

@@ -9,7 +9,7 @@ from images.testnode.machine import make_disk
 from tests.images.node.lab import BOOT_S, REGISTER_S, Lab
 from tests.images.node.screen import GREEN, RED, YELLOW, wait_for_another_picture, wait_for_colours
 
-pytestmark = [pytest.mark.root, pytest.mark.boots, pytest.mark.timeout(1500)]
+pytestmark = [pytest.mark.root, pytest.mark.boots, pytest.mark.timeout(3600)]
 
 
 def test_a_wrong_farm_and_mode_no_card_and_no_disk_are_said_and_nothing_registers(lab: Lab) -> None:
