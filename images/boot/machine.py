@@ -27,6 +27,8 @@ MOUNTS = (
 )
 EFI_VARIABLES = "/sys/firmware/efi/efivars"
 """They tell whether Secure Boot is on."""
+KVM = Path("/dev/kvm")
+"""Every user's machine runs under a number of its own, and opening this device gives no right but to run one."""
 MODPROBE_LIMIT_S = 120
 
 
@@ -48,6 +50,8 @@ def main() -> None:
     _run("modprobe", "-abq", *aliases(Path("/sys/bus").glob("*/devices/*/modalias")))
     for name in ALWAYS:
         _run("modprobe", "-q", name)
+    if KVM.exists():
+        KVM.chmod(0o666)
     for key, value in SYSCTLS.items():
         path = Path("/proc/sys") / key
         if path.exists():

@@ -32,7 +32,7 @@ from images.boot.sources import Source
 PERIOD_S = 3600.0
 JITTER_S = 540.0
 LOOK_EVERY_S = 2.0
-SHORTEST_TRIAL_S = 240.0
+SHORTEST_TRIAL_S = 600.0
 FETCH_LIMIT_S = 60
 """Seconds without a byte."""
 MOST_BYTES = 1 << 30

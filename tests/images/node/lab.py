@@ -19,8 +19,9 @@ from images.testnode.arguments import Boot, TestNode, kernel_line
 from images.testnode.machine import Machine, make_disk
 from rmb import direct
 from tests.tfchain.devchain.process import ChainProcess, free_port
-from tfchain import Chain
+from tfchain import Chain, governance
 from tfchain.keys import Identity
+from tfchain.models import Node
 
 T = TypeVar("T")
 
@@ -28,10 +29,11 @@ RELAY = "relay.test"
 HOST = "10.0.2.2"
 """The host, as a machine behind QEMU's own router sees it."""
 GIB = 1 << 30
-BOOT_S = 240.0
+BOOT_S = 400.0
 """From power-on to a sentence on the console; a minute when the machine is quiet."""
-REGISTER_S = 400.0
-FUNDED = 10**15
+REGISTER_S = 600.0
+COUNCIL = (Identity("//Alice", "sr25519"), Identity("//Bob", "sr25519"))
+"""Who decides on a development chain."""
 
 
 class Lab:
@@ -91,7 +93,9 @@ class Lab:
             image=self.image,
             boot=boot,
             disks=tuple(make_disk(folder / f"disk{number}.img", 120 * GIB) for number in range(disks)),
-            command_line=kernel_line(self.farm if farm is None else farm, "dev", self.words),
+            command_line=kernel_line(
+                self.farm if farm is None else farm, "dev", self.words, screen=more.get("screen", False)
+            ),
             **more,
         )
         self.machines.append(Machine(node))
@@ -132,6 +136,14 @@ class Lab:
 
         return self._until(look, limit, "no node registered")
 
+    def on_chain(self, node: NodeId) -> Node:
+        """The node's object on the chain."""
+
+        async def look(chain: Chain) -> Node | None:
+            return await chain.node(node)
+
+        return self._until(look, 60.0, f"node {node} is not on the chain")
+
     def newest(self) -> int:
         """Highest node number on the chain, 0 when there is none."""
 
@@ -159,6 +171,15 @@ class Lab:
                 return answer
 
         return self._until(ask, limit, f"twin {twin} does not answer")
+
+    def approve(self, value: str) -> None:
+        """Let the chain's council decide which release nodes may take."""
+
+        async def decide() -> None:
+            async with Chain([self.chain.url]) as chain:
+                await chain.decide(COUNCIL, governance.set_zos_version(value))
+
+        asyncio.run(decide())
 
     def _until(self, ask: Callable[[Chain], Awaitable[T | None]], limit: float, reason: str) -> T:
         async def wait() -> T:

@@ -6,7 +6,7 @@ import pytest
 
 from tests.images.node.lab import BOOT_S, REGISTER_S, Lab
 
-pytestmark = [pytest.mark.root, pytest.mark.timeout(1500)]
+pytestmark = [pytest.mark.root, pytest.mark.timeout(3600)]
 
 
 def test_a_node_registers_answers_and_is_the_same_after_a_power_cut(lab: Lab) -> None:

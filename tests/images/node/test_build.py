@@ -16,7 +16,7 @@ from images.node.build import FILES, PUBLIC_KEY, build
 MOST = {"root.img": 170 << 20, "initrd-small": 4 << 20, "node.efi": 190 << 20, "node.iso": 200 << 20}
 """Bytes."""
 
-pytestmark = [pytest.mark.root, pytest.mark.boots, pytest.mark.timeout(1500)]
+pytestmark = [pytest.mark.root, pytest.mark.boots, pytest.mark.timeout(3600)]
 
 
 def test_the_image_is_signed_complete_and_not_too_large(image: Path) -> None:

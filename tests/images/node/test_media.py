@@ -9,7 +9,7 @@ import pytest
 from images.testnode.arguments import Boot
 from tests.images.node.lab import REGISTER_S, Lab
 
-pytestmark = [pytest.mark.root, pytest.mark.boots, pytest.mark.timeout(1500)]
+pytestmark = [pytest.mark.root, pytest.mark.boots, pytest.mark.timeout(3600)]
 
 
 @pytest.mark.parametrize(
