@@ -88,6 +88,12 @@ class MariaDB:
             for statement in statements:
                 cursor.execute(statement)
 
+    def rows(self, statement: str) -> list[tuple[Any, ...]]:
+        """The answer to its administrator."""
+        with self._connect() as connection, connection.cursor() as cursor:
+            cursor.execute(statement)
+            return list(cursor.fetchall())
+
     def send(self, number: signal.Signals) -> None:
         assert self._process is not None
         self._process.send_signal(number)

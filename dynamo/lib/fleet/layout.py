@@ -67,6 +67,7 @@ class Layout:
             f"--port={DATABASE}",
             f"--server-id={self.names.index(name) + 1}",
             "--log-bin=binlog",
+            "--binlog-format=ROW",
             "--log-slave-updates=1",
             "--gtid-strict-mode=1",
             "--read-only=1",

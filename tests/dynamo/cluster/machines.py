@@ -39,6 +39,7 @@ class Machine:
                 "--port=3306",
                 f"--server-id={number + 1}",
                 "--log-bin=binlog",
+                "--binlog-format=ROW",
                 "--log-slave-updates=1",
                 "--gtid-strict-mode=1",
                 "--read-only=1",

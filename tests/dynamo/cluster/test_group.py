@@ -102,6 +102,19 @@ def _add_batch(machine: Machine) -> None:
 
 
 @LONG
+def test_a_follower_that_was_changed_by_hand_is_built_anew(group: Group) -> None:
+    _, (changed, _) = _leading(group)
+    changed.database.run("SET sql_log_bin = 0", "DELETE FROM dynamoserver.lease")
+
+    def is_back() -> bool:
+        return bool(changed.database.rows("SELECT 1 FROM dynamoserver.lease"))
+
+    wait_for(is_back, "The rows that were deleted")
+    group.write(changed, "BuiltAnew")
+    wait_until_equal(*group.machines)
+
+
+@LONG
 def test_the_lead_is_handed_over_on_demand(group: Group) -> None:
     before, others = _leading(group)
     wanted = others[1]

@@ -50,6 +50,7 @@ def test_a_connection_that_is_just_broken_is_left_to_replication() -> None:
 def test_what_is_empty_or_has_diverged_is_built_anew() -> None:
     assert act("b", LEADER, replace(FOLLOWER, has_data=False)) == Rebuild("a", 3)
     assert act("b", LEADER, replace(FOLLOWER, runs=False, broken=1236)) == Rebuild("a", 3)
+    assert act("b", LEADER, replace(FOLLOWER, runs=False, misfit=1062)) == Rebuild("a", 3)
 
 
 def test_an_old_leader_steps_down() -> None:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 from dynamo.core.components.persistency import InventoryStore
+from dynamo.core.master.applications import ApplicationQueue, AuthLevel, Status
 from dynamo.core.master.changelog import ChangeLog
 from dynamo.core.master.database import open_master
 from dynamo.core.master.lease import WRITE, Fenced, Leases
@@ -75,6 +76,19 @@ def test_b3_only_the_holder_of_the_newest_epoch_adds_to_the_log(master: MasterCo
     assert [(batch.writer, batch.commands) for batch in batches] == [("ours", change), ("theirs", change)]
     first.close()
     second.close()
+
+
+def test_b4_an_application_that_was_assigned_without_an_answer_waits_again(tmp_path: Path) -> None:
+    queue = ApplicationQueue(open_master(MasterConfig(path=str(tmp_path / "server.db"))))
+    for title in ("known", "lost"):
+        queue.submit(title, b"pass", "", AuthLevel.NOAUTH, "/w", 1, "s")
+        assert queue.assign_next("s", writer=False) is not None
+    assert queue.give_back("s", {1}) == 1
+    assert [(app.title, app.status, app.server) for app in queue.newest()] == [
+        ("lost", Status.NEW, ""),
+        ("known", Status.ASSIGNED, "s"),
+    ]
+    assert queue.give_back("other", ()) == 0
 
 
 def test_a_wrong_configuration_names_the_key(tmp_path: Path) -> None:

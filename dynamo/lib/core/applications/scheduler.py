@@ -16,6 +16,7 @@ from dynamo.core.applications.child import Task
 from dynamo.core.applications.job import Ending, Job, Outcome
 from dynamo.core.authorizer import Authorizer
 from dynamo.core.cluster.member import Member
+from dynamo.core.components.impl.database import OutcomeUnknown
 from dynamo.core.master.applications import Application, ApplicationQueue, AuthLevel, Status
 from dynamo.core.master.authorizations import Authorizations
 from dynamo.core.master.users import Users
@@ -149,6 +150,8 @@ class Scheduler:
         for number, reason in self.queue.to_be_killed(self.name):
             if number in self.jobs:
                 self.jobs[number].kill(reason)
+        if self.queue.give_back(self.name, self.jobs.keys()):
+            LOG.warning("Applications were assigned while the database was lost; they wait again")
         while len(self.jobs) < self._max_procs:
             app = self._next()
             if app is None:
@@ -231,6 +234,11 @@ class Scheduler:
                 await self.member.write(outcome.commands, app.id, lambda: self.desk.perform(outcome.notes))
             elif outcome.notes:
                 self._note(outcome.notes)
+        except OutcomeUnknown as error:
+            logged = await self._with_database(lambda: self.member.was_logged(app.id))
+            if not (logged and outcome.commands):
+                outcome.exit_code, outcome.reason = 1, str(error)
+                return
         except DynamoError as error:
             outcome.exit_code, outcome.reason = 1, f"Nothing was changed: {error}"
             return

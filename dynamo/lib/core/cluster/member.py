@@ -227,6 +227,10 @@ class Member:
             return held
         return self._leases.acquire(name)
 
+    def was_logged(self, app_id: int) -> bool:
+        """Are the changes of this application in the log?"""
+        return self._log.has_batch_of(app_id)
+
     def servers_now(self) -> list[dict[str, Any]]:
         """All servers, for people."""
         primary = self._leases.holder(PRIMARY)

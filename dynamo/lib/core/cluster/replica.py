@@ -42,7 +42,8 @@ class State:
     """What a MariaDB says of itself.
 
     `epoch` is the highest that was promised, `leader` whose it was; `position` counts transactions; `follows` is the
-    address that it follows, if it does, `broken` an error of that.
+    address that it follows, if it does, `broken` an error of the connection to there, `misfit` one of applying what
+    came.
     """
 
     name: str
@@ -54,6 +55,7 @@ class State:
     follows: str = ""
     runs: bool = False
     broken: int = 0
+    misfit: int = 0
 
     @property
     def leads(self) -> bool:
@@ -62,8 +64,8 @@ class State:
 
     @property
     def has_diverged(self) -> bool:
-        """Does it have what the one that it follows has not?"""
-        return self.broken in _LOST_POSITION
+        """Does it have what the one that it follows has not, or the other way round?"""
+        return self.misfit != 0 or self.broken in _LOST_POSITION
 
 
 class Replica:
@@ -131,7 +133,8 @@ class Replica:
                 int(values["is_there"]) > 0,
                 f"{slave['Master_Host']}:{slave['Master_Port']}" if slave else "",
                 bool(slave) and "Yes" == slave["Slave_IO_Running"] == slave["Slave_SQL_Running"],
-                int(slave["Last_IO_Errno"] or slave["Last_SQL_Errno"] or 0) if slave else 0,
+                int(slave["Last_IO_Errno"] or 0) if slave else 0,
+                int(slave["Last_SQL_Errno"] or 0) if slave else 0,
             )
 
     def promise(self, epoch: int, candidate: str) -> int:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import time
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from enum import StrEnum
 from typing import Any, NamedTuple
 
@@ -169,6 +169,21 @@ class ApplicationQueue:
                 (Status.ASSIGNED, server, found[0].id),
             ):
                 return found[0]._replace(status=Status.ASSIGNED, server=server)
+
+    def give_back(self, server: str, known: Collection[int]) -> int:
+        """Let applications wait again that a server was given without its knowledge; how many that were.
+
+        That happens when the database is lost just when one is assigned.
+        """
+        lost = [app.id for app in self._select("WHERE a.server = ? AND a.status = 'assigned'", server)]
+        return sum(
+            self._database.change(
+                "UPDATE applications SET status = 'new', server = '' WHERE id = ? AND status = 'assigned'",
+                (number,),
+            )
+            for number in lost
+            if number not in known
+        )
 
     def ask_to_kill(self, number: int, reason: str) -> None:
         """Note that an application shall end, for the server that runs it; a waiting one ends at once."""

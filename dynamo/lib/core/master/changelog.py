@@ -65,6 +65,11 @@ class ChangeLog:
             )
         return Version(held.epoch, sequence)
 
+    def has_batch_of(self, app_id: int) -> bool:
+        """Is there a batch of this application?"""
+        rows = self._database.rows("SELECT 1 FROM change_batches WHERE app_id = ?", (app_id,))
+        return any(True for _ in rows)
+
     def last(self) -> int:
         """Number of the newest batch, 0 without any."""
         for (sequence,) in self._database.rows("SELECT MAX(seq) FROM change_batches"):

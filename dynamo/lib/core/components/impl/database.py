@@ -5,7 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, Protocol
 
+from dynamo.dataformat import OperationalError
+
 Row = tuple[Any, ...]
+
+
+class OutcomeUnknown(OperationalError):
+    """The database was lost while it ended a transaction: its changes may have been kept, or not."""
 
 
 class Database(Protocol):

@@ -11,7 +11,7 @@ from pymysql.connections import Connection
 from pymysql.constants import CLIENT
 from pymysql.cursors import Cursor
 
-from dynamo.core.components.impl.database import Row
+from dynamo.core.components.impl.database import OutcomeUnknown, Row
 from dynamo.dataformat import ConfigurationError, IntegrityError, OperationalError
 
 CONNECT_S = 10
@@ -130,8 +130,11 @@ class MySQLDatabase:
 
     def commit(self) -> None:
         self._in_transaction = False
-        with self._errors():
-            self._connection.commit()
+        try:
+            with self._errors():
+                self._connection.commit()
+        except OperationalError as error:
+            raise OutcomeUnknown(f"{error}; whether the last changes were kept is not known") from None
 
     def rollback(self) -> None:
         self._in_transaction = False
