@@ -85,6 +85,39 @@ def test_what_was_never_acknowledged_is_kept_aside_when_its_machine_comes_back(g
     assert not {"Unacknowledged", "Refused"} & sites
 
 
+@LONG
+def test_an_old_leader_with_a_longer_log_does_not_lead_over_what_was_acknowledged(group: Group) -> None:
+    old, others = _leading(group)
+    for machine in others:
+        machine.database.kill()
+    _add_transactions_of_its_own(old, 30)
+    old.database.kill()
+    for machine in others:
+        machine.start_database()
+    group.write(others[0], "Acknowledged")
+    newer = wait_for(lambda: leader(others[0]), "A leader of the other two")
+    lost = next(machine for machine in others if machine.name == newer)
+    kept = next(machine for machine in others if machine is not lost)
+    lost.database.kill()
+    old.start_database()
+    group.write(kept, "Later")
+    assert leader(kept) == kept.name
+    lost.start_database()
+    group.write(lost, "Whole")
+    wait_until_equal(*group.machines)
+    assert {"Acknowledged", "Later", "Whole"} <= set(old.running.inventory().sites)
+
+
+def _add_transactions_of_its_own(machine: Machine, count: int) -> None:
+    """Lengthen the log of one MariaDB by what no other one gets."""
+    connection = pymysql.connect(host=machine.address, user="admin", password=PASSWORD, autocommit=True)
+    with connection, connection.cursor() as cursor:
+        cursor.execute("SET GLOBAL rpl_semi_sync_master_enabled = 0")
+        for number in range(count):
+            cursor.execute("CREATE DATABASE IF NOT EXISTS alone")
+            cursor.execute(f"CREATE TABLE alone.t{number} (id INT)")
+
+
 def _add_batch(machine: Machine) -> None:
     """Add a batch to the log as a server does, and wait for 3 s until it is acknowledged."""
     connection = pymysql.connect(

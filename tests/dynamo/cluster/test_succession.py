@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from dynamo.core.cluster.replica import State, sequence_of
+from dynamo.core.cluster.replica import Advance, State, sequence_of
 from dynamo.core.cluster.succession import (
     Act,
     Follow,
@@ -14,6 +14,7 @@ from dynamo.core.cluster.succession import (
     StepDown,
     leader_among,
     majority,
+    most_advanced,
     next_act,
 )
 
@@ -25,6 +26,13 @@ OTHER = replace(FOLLOWER, name="c")
 
 def act(own: str, *states: State, unled: float = 0.0) -> Act:
     return next_act(own, 3, {state.name: state for state in states}, ADDRESSES, unled, 10.0)
+
+
+def test_the_epoch_of_a_log_counts_more_than_its_length() -> None:
+    logs = {"a": Advance(1, 105), "b": Advance(2, 102), "c": Advance(2, 101)}
+    assert most_advanced(logs) == "b"
+    assert most_advanced(logs, "c") == "b"
+    assert most_advanced({**logs, "c": Advance(2, 102)}, "c") == "c"
 
 
 def test_all_is_well() -> None:

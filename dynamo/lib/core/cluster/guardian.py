@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from dynamo.core.cluster.copying import rebuild
-from dynamo.core.cluster.replica import Refused, Replica, State
+from dynamo.core.cluster.replica import Advance, Refused, Replica, State
 from dynamo.core.cluster.succession import (
     Act,
     Follow,
@@ -26,6 +26,7 @@ from dynamo.core.cluster.succession import (
     StepDown,
     leader_among,
     majority,
+    most_advanced,
     next_act,
 )
 from dynamo.dataformat import OperationalError
@@ -96,20 +97,20 @@ class Guardian:
         leader, None without enough promises.
         """
         names = list(states)
-        positions: dict[str, int] = {}
-        for name, position in zip(
+        logs: dict[str, Advance] = {}
+        for name, advance in zip(
             names, self._pool.map(lambda name: self._promised(name, epoch), names), strict=True
         ):
-            if position is not None:
-                positions[name] = position
+            if advance is not None:
+                logs[name] = advance
         self._led = time.monotonic()  # whatever comes of it, the next attempt waits
-        if len(positions) < (majority(len(self._replicas)) if needed is None else needed):
-            LOG.warning("Epoch %d was promised by %s only", epoch, ", ".join(positions) or "nobody")
+        if len(logs) < (majority(len(self._replicas)) if needed is None else needed):
+            LOG.warning("Epoch %d was promised by %s only", epoch, ", ".join(logs) or "nobody")
             return None
-        leader = min(positions, key=lambda name: (-positions[name], name != wanted, name))
+        leader = most_advanced(logs, wanted)
         self._replicas[leader].lead(epoch)
-        LOG.warning("MariaDB %s leads in epoch %d, promised by %s", leader, epoch, ", ".join(positions))
-        for name in positions:
+        LOG.warning("MariaDB %s leads in epoch %d, promised by %s", leader, epoch, ", ".join(logs))
+        for name in logs:
             # Their guardians would do it, but may be gone, and the leader commits nothing without a follower.
             if name != leader and states[name].has_data:
                 try:
@@ -118,7 +119,7 @@ class Guardian:
                     LOG.warning("%s", error)
         return leader
 
-    def _promised(self, name: str, epoch: int) -> int | None:
+    def _promised(self, name: str, epoch: int) -> Advance | None:
         try:
             return self._replicas[name].promise(epoch, self._own)
         except (Refused, OperationalError) as error:

@@ -27,10 +27,24 @@ ANSWER_S = 10
 LOCK_S = 5
 """How long to wait until nobody else changes roles on the same MariaDB, in seconds."""
 LOCAL = "dynamolocal"
+EPOCHS = "group_epochs"
+"""Table of the shared database: who began to lead in which epoch."""
 FOREVER_MS = 10**9
 
 _LOST_POSITION = (1236, 1942, 1943, 1950)
 """Errors of replication that say that the follower has what its leader has not."""
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Advance:
+    """How far a log has come: the highest has every change that was acknowledged.
+
+    `epoch` is that of the last leader whose first entry is in the log, `position` the number of its last transaction.
+    The epoch counts first: an old leader may have any number of transactions that nobody else ever had.
+    """
+
+    epoch: int
+    position: int
 
 
 class Refused(OperationalError):
@@ -137,8 +151,8 @@ class Replica:
                 int(slave["Last_SQL_Errno"] or 0) if slave else 0,
             )
 
-    def promise(self, epoch: int, candidate: str) -> int:
-        """Promise an epoch: take no more changes, and follow nobody of an older one; its position then.
+    def promise(self, epoch: int, candidate: str) -> Advance:
+        """Promise an epoch: take no more changes, and follow nobody of an older one; how far its log has come.
 
         Raises Refused when it has promised this or a higher one.
         """
@@ -158,18 +172,47 @@ class Replica:
             wait_for_relayed(connection)
             run(connection, "STOP SLAVE")
             (values,) = rows(connection, "SELECT @@global.gtid_current_pos AS pos")
-            return sequence_of(str(values["pos"] or ""))
+            return Advance(self._logged_epoch(connection), sequence_of(str(values["pos"] or "")))
+
+    def _logged_epoch(self, connection: Connection[DictCursor]) -> int:
+        """The epoch of the last leader whose first entry is in the log; 0 before there was one."""
+        is_there = rows(
+            connection,
+            "SELECT 1 FROM information_schema.tables WHERE table_schema = %s AND table_name = %s",
+            self.params["db"],
+            EPOCHS,
+        )
+        if not is_there:
+            return 0
+        (found,) = rows(
+            connection, f"SELECT COALESCE(MAX(epoch), 0) AS epoch FROM `{self.params['db']}`.{EPOCHS}"
+        )
+        return int(found["epoch"])
+
+    def _begin_epoch(self, connection: Connection[DictCursor], epoch: int) -> None:
+        """Let the log of a new leader begin with its epoch, before anything waits to be acknowledged."""
+        db = self.params["db"]
+        run(connection, "SET GLOBAL rpl_semi_sync_master_enabled = 0")
+        run(connection, f"CREATE DATABASE IF NOT EXISTS `{db}`")
+        run(connection, "SET SESSION sql_log_bin = 1")
+        run(
+            connection,
+            f"CREATE TABLE IF NOT EXISTS `{db}`.{EPOCHS} (epoch BIGINT PRIMARY KEY, leader VARCHAR(64) NOT NULL)"
+            " ENGINE=InnoDB",
+        )
+        run(connection, f"INSERT IGNORE INTO `{db}`.{EPOCHS} VALUES (%s, %s)", epoch, self.name)
+        run(connection, "SET SESSION sql_log_bin = 0")
 
     def lead(self, epoch: int) -> None:
         """Take changes in an epoch.  Raises Refused when a higher one was promised."""
         with self.connected() as connection, self._still_promised(connection, epoch):
             run(connection, "STOP SLAVE")
             run(connection, "RESET SLAVE ALL")
+            self._begin_epoch(connection, epoch)
             run(connection, f"SET GLOBAL rpl_semi_sync_master_timeout = {FOREVER_MS}")
             run(connection, "SET GLOBAL rpl_semi_sync_master_wait_point = AFTER_SYNC")
             run(connection, "SET GLOBAL rpl_semi_sync_master_wait_no_slave = 1")
             run(connection, "SET GLOBAL rpl_semi_sync_master_enabled = 1")
-            run(connection, f"CREATE DATABASE IF NOT EXISTS `{self.params['db']}`")
             run(connection, f"UPDATE {LOCAL}.promise SET leader = %s", self.name)
             run(connection, "SET GLOBAL read_only = 0")
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
-from dynamo.core.cluster.replica import State
+from dynamo.core.cluster.replica import Advance, State
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +54,12 @@ Act = Nothing | Stand | Follow | Rebuild | StepDown
 def majority(count: int) -> int:
     """How many of a group have to promise."""
     return count // 2 + 1
+
+
+def most_advanced(logs: Mapping[str, Advance], wanted: str | None = None) -> str:
+    """Who of those that promised has every acknowledged change; `wanted` among several that have, else the first."""
+    best = max(logs.values())
+    return min((name for name in logs if logs[name] == best), key=lambda name: (name != wanted, name))
 
 
 def leader_among(states: Collection[State]) -> State | None:
