@@ -12,7 +12,7 @@ import typer
 
 from dynamo.core.cluster.guardian import Guardian
 from dynamo.core.cluster.replica import Replica
-from dynamo.core.cluster.succession import leader_among, majority
+from dynamo.core.cluster.succession import leader_among, quorum
 from dynamo.core.serverconfig import read_server_config
 from dynamo.dataformat import ConfigurationError, DynamoError
 
@@ -59,7 +59,7 @@ def status(
         for row in rows:
             what = "leads" if row["leads"] else f"follows {row['follows'] or 'nobody'}"
             print(f"{row['name']}: {what}, epoch {row['epoch']}, transaction {row['position']}")
-        print(f"{len(rows)} of {size} can be reached; {majority(size)} are a majority")
+        print(f"{len(rows)} of {size} can be reached; {quorum(size)} are needed to choose a leader")
     if leader is None:
         raise typer.Exit(1)
 
@@ -73,13 +73,13 @@ def lead(name: str, config: Config = None) -> None:
 @app.command()
 def promote(
     name: str,
-    force: Annotated[bool, typer.Option("--force", help="Do it without a majority.")] = False,
+    force: Annotated[bool, typer.Option("--force", help="Do it without enough of them.")] = False,
     config: Config = None,
 ) -> None:
-    """Let a MariaDB lead although no majority can be reached."""
+    """Let a MariaDB lead although too few can be reached."""
     if not force:
         print(
-            "dynamo-group: without a majority others may lead elsewhere, and what they have acknowledged is lost"
+            "dynamo-group: others may lead elsewhere, and what they have acknowledged is lost"
             " here. Make sure that they are off, then say --force.",
             file=sys.stderr,
         )

@@ -13,9 +13,9 @@ from dynamo.core.cluster.succession import (
     Stand,
     StepDown,
     leader_among,
-    majority,
     most_advanced,
     next_act,
+    quorum,
 )
 
 ADDRESSES = {"a": "a:1", "b": "b:1", "c": "c:1"}
@@ -68,9 +68,9 @@ def test_an_old_leader_steps_down() -> None:
     assert act("b", old, promised) == StepDown(5)
 
 
-def test_a_majority_is_needed_and_those_behind_wait_longer() -> None:
-    assert [majority(size) for size in (1, 2, 3, 4, 5)] == [1, 2, 2, 3, 3]
-    assert act("b", FOLLOWER, unled=99) == Nothing("1 of 3 can be reached, which is no majority")
+def test_enough_are_needed_and_those_behind_wait_longer() -> None:
+    assert [quorum(size) for size in (1, 2, 3, 4, 5)] == [1, 2, 2, 3, 4]
+    assert act("b", FOLLOWER, unled=99) == Nothing("1 of 3 can be reached, 2 are needed")
     assert isinstance(act("b", FOLLOWER, OTHER, unled=9), Nothing)
     assert act("b", FOLLOWER, OTHER, unled=10) == Stand(4)
     assert isinstance(act("c", FOLLOWER, OTHER, unled=14), Nothing)

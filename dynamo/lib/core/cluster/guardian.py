@@ -25,9 +25,9 @@ from dynamo.core.cluster.succession import (
     Stand,
     StepDown,
     leader_among,
-    majority,
     most_advanced,
     next_act,
+    quorum,
 )
 from dynamo.dataformat import OperationalError
 
@@ -91,10 +91,10 @@ class Guardian:
     def elect(
         self, epoch: int, states: dict[str, State], needed: int | None = None, wanted: str | None = None
     ) -> str | None:
-        """Collect promises of an epoch; the most advanced of a majority leads then, the others follow.
+        """Collect promises of an epoch; with enough of them the most advanced one leads then, the others follow.
 
-        `needed` is by default a majority; `wanted` leads unless another one is more advanced.  The name of the
-        leader, None without enough promises.
+        `needed` is by default so many that nothing acknowledged is lost; `wanted` leads unless another one is more
+        advanced.  The name of the leader, None without enough promises.
         """
         names = list(states)
         logs: dict[str, Advance] = {}
@@ -104,7 +104,7 @@ class Guardian:
             if advance is not None:
                 logs[name] = advance
         self._led = time.monotonic()  # whatever comes of it, the next attempt waits
-        if len(logs) < (majority(len(self._replicas)) if needed is None else needed):
+        if len(logs) < (quorum(len(self._replicas)) if needed is None else needed):
             LOG.warning("Epoch %d was promised by %s only", epoch, ", ".join(logs) or "nobody")
             return None
         leader = most_advanced(logs, wanted)

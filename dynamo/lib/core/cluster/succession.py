@@ -51,9 +51,13 @@ class StepDown:
 Act = Nothing | Stand | Follow | Rebuild | StepDown
 
 
-def majority(count: int) -> int:
-    """How many of a group have to promise."""
-    return count // 2 + 1
+def quorum(count: int) -> int:
+    """How many of a group have to promise.
+
+    A majority, so that two leaders cannot be chosen in one epoch, and all but one, so that somebody who promises has
+    what was acknowledged: a commit waits for the leader and one other.
+    """
+    return max(count // 2 + 1, count - 1)
 
 
 def most_advanced(logs: Mapping[str, Advance], wanted: str | None = None) -> str:
@@ -100,8 +104,8 @@ def _without_leader(own: str, size: int, states: Mapping[str, State], unled_s: f
     mine = states.get(own)
     if mine is not None and mine.leads and mine.epoch < highest:
         return StepDown(highest)
-    if len(states) < majority(size):
-        return Nothing(f"{len(states)} of {size} can be reached, which is no majority")
+    if len(states) < quorum(size):
+        return Nothing(f"{len(states)} of {size} can be reached, {quorum(size)} are needed")
     # Those further down the list wait longer, so that they do not take promises from each other.
     turn = sorted(states).index(own) if own in states else len(states)
     patience = ttl * (1 + turn / 2)
