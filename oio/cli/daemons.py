@@ -94,7 +94,7 @@ def mover() -> None:
     def act() -> int:
         database = Meta2Database({"namespace": options.namespace})
         failed = 0
-        for result in database.move(options.base, options.src, options.dst):
+        for result in database.move(options.base, options.src, options.dst, request_attempts=3):
             print(f"{result['base']} {result['src']} {result['dst']} {result['err'] or 'OK'}")
             failed += result["err"] is not None
         return 1 if failed else 0

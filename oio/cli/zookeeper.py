@@ -82,28 +82,33 @@ def _each() -> Iterator[KazooClient]:
 def bootstrap() -> None:
     """Make the whole tree; what is there stays."""
     for client in _each():
-        made, batch = 0, []
-        for path in folders(session().namespace):
-            batch.append(path)
-            if len(batch) == BATCH:
-                made += _make(client, batch)
-                batch = []
-        made += _make(client, batch)
-        sys.stderr.write(f"{made} nodes made\n")
+        wanted = list(folders(session().namespace))
+        parents = sorted({path.rpartition("/")[0] or "/" for path in wanted})
+        there = {
+            f"{parent.rstrip('/')}/{name}" for parent, names in _children(client, parents) for name in names
+        }
+        missing = [path for path in wanted if path not in there]
+        for begin in range(0, len(missing), BATCH):
+            transaction = client.transaction()
+            for path in missing[begin : begin + BATCH]:
+                transaction.create(path)
+            failed = [result for result in transaction.commit() if isinstance(result, Exception)]
+            if failed:
+                raise OioException(
+                    f"nodes could not be made: {failed[0]!r}; somebody else changes the tree, try again"
+                )
+        sys.stderr.write(f"{len(missing)} nodes made\n")
 
 
-def _make(client: KazooClient, paths: list[str]) -> int:
-    transaction = client.transaction()
-    for path in paths:
-        transaction.create(path)
-    if paths and not any(isinstance(result, Exception) for result in transaction.commit()):
-        return len(paths)
-    made = 0
-    for path in paths:
-        if not client.exists(path):
-            client.create(path)
-            made += 1
-    return made
+def _children(client: KazooClient, folders: list[str]) -> Iterator[tuple[str, list[str]]]:
+    """Names below each of these nodes; nothing for one that is not there. Many are asked at once."""
+    for begin in range(0, len(folders), BATCH):
+        part = folders[begin : begin + BATCH]
+        for folder, answer in [(one, client.get_children_async(one)) for one in part]:
+            try:
+                yield folder, answer.get(timeout=CONNECT_TIMEOUT)
+            except NoNodeError:
+                continue
 
 
 def _members(client: KazooClient, namespace: str) -> Iterator[tuple[str, str]]:
@@ -111,17 +116,15 @@ def _members(client: KazooClient, namespace: str) -> Iterator[tuple[str, str]]:
     for kind in TYPES:
         waiting = [f"/hc/ns/{namespace}/el/{kind}"]
         while waiting:
-            folder = waiting.pop()
-            try:
-                names = client.get_children(folder)
-            except NoNodeError:
-                continue
-            for name in names:
-                # A key of 64 digits, and the number that ZooKeeper put behind it.
-                if len(name) == 75:
-                    yield kind, f"{folder}/{name}"
-                else:
-                    waiting.append(f"{folder}/{name}")
+            deeper = []
+            for folder, names in _children(client, waiting):
+                for name in names:
+                    # A key of 64 digits, and the number that ZooKeeper put behind it.
+                    if len(name) == 75:
+                        yield kind, f"{folder}/{name}"
+                    else:
+                        deeper.append(f"{folder}/{name}")
+            waiting = deeper
 
 
 @app.command()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from typing import Any
 
 from oio.common.exceptions import OioTimeout
 
@@ -26,10 +25,3 @@ def deadline_to_timeout(deadline: float, check: bool = False) -> float:
     if check and left <= 0:
         raise OioTimeout("Timeout already reached")
     return left
-
-
-def get_deadline(
-    deadline: float | None = None, read_timeout: float | None = None, **_kwargs: Any
-) -> float | None:
-    """The deadline among the keywords of a request, or the one that its read timeout means."""
-    return deadline if deadline is not None else timeout_to_deadline(read_timeout)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
-from typing import Any, NoReturn, Protocol
+from typing import Any, Protocol
 
 
 class Answer(Protocol):
@@ -26,17 +26,6 @@ class ConfigurationException(OioException):
     """A setting is missing or cannot be."""
 
 
-class MissingAttribute(OioException):
-    """An attribute is missing; the argument is its name."""
-
-    def __init__(self, attribute: str) -> None:
-        super().__init__(attribute)
-        self.attribute = attribute
-
-    def __str__(self) -> str:
-        return f"Missing attribute: {self.attribute}"
-
-
 class PreconditionFailed(OioException):
     """What was asked for cannot be done in the present state; nothing was changed."""
 
@@ -53,23 +42,15 @@ class RetryLater(OioException):
     """An item of a tool should be tried again later."""
 
 
-class ExplicitBury(OioException):
-    """An item of a tool should not be tried again."""
-
-
 class NoSuchReference(OioException):
     """The reference does not exist."""
-
-
-class NoSuchAccount(OioException):
-    """The account does not exist."""
 
 
 class InvalidServiceConfigError(ValueError):
     """The configuration of a client or daemon lacks something."""
 
     def __str__(self) -> str:
-        return f"namespace missing from service conf{self.args[0] if self.args else ''}"
+        return "namespace missing from service conf"
 
 
 class OioNetworkException(OioException):
@@ -206,9 +187,3 @@ def from_multi_responses(data: Mapping[str, Any], excepted_status: Collection[in
             errors.append(f"{peer}: {status['message']} (STATUS {status['status']})")
     if errors:
         raise OioException(errors)
-
-
-def reraise(kind: type[OioException], cause: BaseException, extra: str | None = None) -> NoReturn:
-    """Raise `kind` in the place of another error, with the same arguments and `extra` before them."""
-    arguments = cause.args if extra is None else (extra, *cause.args)
-    raise kind(*arguments) from cause

@@ -270,6 +270,55 @@ def test_services_and_proxies_are_administered(live: Package, cli: Run) -> None:
     eventually(lambda: cli("openio-admin", "directory", "check", "checked")[0] == 0)
 
 
+def program(name: str, *arguments: str) -> list[str]:
+    """The command line of a daemon's entry point."""
+    code = f"import sys; from oio.cli.daemons import {name}; sys.argv[0] = 'oio-meta2-{name}'; {name}()"
+    return [sys.executable, "-c", code, *arguments]
+
+
+def test_the_indexer_runs_until_it_is_told_to_end(live: Package, tmp_path: Path) -> None:
+    live.index()
+    volumes = ", ".join(str(live.volume(f"meta2-{number}")) for number in range(1, 5))
+    conf = tmp_path / "indexer.conf"
+    conf.write_text(f"[meta2-indexer]\nnamespace = OPENIO\nvolume_list = {volumes}\ninterval = 1\n")
+    with subprocess.Popen(program("indexer", str(conf), "-v"), start_new_session=True) as process:
+        try:
+            live.write("found", "x")
+            peer = live.directory.list(ACCOUNT, "found")["srv"][0]["host"]
+            name = f"OPENIO/{ACCOUNT}/found"
+            eventually(
+                lambda: name in {one["container_url"] for one in live.rdir.meta2_index_fetch_all(peer)}
+            )
+            process.send_signal(signal.SIGTERM)
+            eventually(lambda: process.poll() is not None)
+        finally:
+            process.kill()
+    conf.write_text("[meta2-indexer]\nnamespace = OPENIO\n")
+    refused = subprocess.run(program("indexer", str(conf)), capture_output=True, text=True, timeout=60)
+    assert refused.returncode == 1
+    assert "No meta2 volumes provided" in refused.stderr
+
+
+def test_a_base_is_moved_and_rebuilt_by_programs(live: Package, tmp_path: Path) -> None:
+    live.write("programs", "x")
+    live.settled(["programs"])
+    found = live.directory.list(ACCOUNT, "programs")
+    peers = [one["host"] for one in found["srv"]]
+    (other,) = {live.address(f"meta2-{number}") for number in range(1, 5)} - set(peers)
+    moved = subprocess.run(
+        program("mover", "OPENIO", found["cid"], peers[0], other), capture_output=True, text=True, timeout=120
+    )
+    assert moved.stdout == f"{found['cid']}.1 {peers[0]} {other} OK\n", moved.stderr
+    again = subprocess.run(program("mover", "OPENIO", found["cid"], peers[0]), timeout=120, check=False)
+    assert again.returncode == 1
+    (tmp_path / "cids").write_text(found["cid"] + "\n")
+    rebuilt = program("rebuilder", "OPENIO", "--input-file", str(tmp_path / "cids"))
+    assert subprocess.run(rebuilt, timeout=120, check=False).returncode == 0
+    (tmp_path / "cids").write_text("0" * 64 + "\n")
+    assert subprocess.run(rebuilt, timeout=120, check=False).returncode == 1
+    live.check()
+
+
 def test_words_are_completed_for_the_shell() -> None:
     environment = {
         **os.environ,

@@ -128,6 +128,7 @@ def test_a_mapping_is_taken_for_system_properties() -> None:
         clients = Clients(playback)
         kwargs = {**case["kwargs"], "system": {"foo": "bar", "sys.baz": "q"}}
         assert play(playback, clients, {**case, "kwargs": kwargs}, None) == []
+    report_count("directory client calls (admin_and_meta0_client)", 1)
 
 
 def test_deprecated_names_warn() -> None:
