@@ -31,6 +31,8 @@ from images.boot.sources import Source
 
 PERIOD_S = 3600.0
 JITTER_S = 540.0
+AGAIN_S = 60.0
+"""Until the next look when somebody did not answer: at boot the network has just begun."""
 LOOK_EVERY_S = 2.0
 SHORTEST_TRIAL_S = 600.0
 FETCH_LIMIT_S = 60
@@ -49,6 +51,10 @@ class UpgradeError(Exception):
     """A newer image cannot be had now; the message says why."""
 
 
+class NotReached(UpgradeError):
+    """Whoever has to be asked does not answer; asked again soon."""
+
+
 def main() -> None:
     """Watch for ever."""
     settings = given.settings()
@@ -61,6 +67,7 @@ def main() -> None:
         if settings.remote:
             refresh(settings.remote)
             settings = given.settings()
+        wait = pause(settings.health_window)
         if settings.upgrade and settings.image != "rescue":
             try:
                 text = look(store, settings, own)
@@ -72,11 +79,13 @@ def main() -> None:
             except (UpgradeError, manifest.ManifestError, OSError) as problem:
                 print(f"upgrade: {problem}", flush=True)
                 stage_file.write("upgrade", {"text": str(problem)})
+                if isinstance(problem, NotReached):
+                    wait = min(wait, AGAIN_S)
             if waiting and workloads(JOURNAL) == 0:
                 print("restarting into the new image", flush=True)
                 time.sleep(NOTICE_S)
                 ask({"do": "reboot"})
-        time.sleep(pause(settings.health_window))
+        time.sleep(wait)
 
 
 def refresh(url: str) -> None:
@@ -199,7 +208,7 @@ def approved() -> Approved:
         reason = (done.stderr.strip().splitlines() or ["no answer"])[-1]
     except (OSError, ValueError, subprocess.TimeoutExpired) as problem:
         reason = f"the chain cannot be asked for the approved release: {problem}"
-    raise UpgradeError(reason)
+    raise NotReached(reason)
 
 
 def fetch(url: str, target: Path, most: int) -> None:
@@ -215,7 +224,7 @@ def fetch(url: str, target: Path, most: int) -> None:
             file.flush()
             os.fsync(file.fileno())
     except (urllib.error.URLError, TimeoutError, ConnectionError) as problem:
-        raise UpgradeError(f"{url} cannot be fetched: {problem}") from problem
+        raise NotReached(f"{url} cannot be fetched: {problem}") from problem
 
 
 if __name__ == "__main__":
