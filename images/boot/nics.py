@@ -54,7 +54,8 @@ def explain(nics: Sequence[Nic]) -> str:
         return "no network card with a driver: enable it in the firmware, or use another card"
     cabled = candidates(real)
     if not cabled:
-        return f"no cable: {', '.join(sorted(nic.name for nic in real))} has no link; plug a network cable in"
+        names = ", ".join(sorted(nic.name for nic in real))
+        return f"no cable: {names} {'has' if len(real) == 1 else 'have'} no link; plug a network cable in"
     silent = [f"{nic.name} ({nic.mac})" for nic in cabled if nic.lease is None]
     routeless = [f"{nic.name} ({nic.lease.address})" for nic in cabled if nic.lease and not nic.lease.router]
     parts = []

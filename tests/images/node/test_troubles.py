@@ -37,7 +37,7 @@ def test_cable_router_and_disk_may_come_late_and_the_cable_may_move(lab: Lab) ->
     machine.up()
     for number in (0, 1):
         machine.cable(number, plugged=False)
-    machine.wait_for("error: no cable: eth0, eth1 has no link", BOOT_S)
+    machine.wait_for("error: no cable: eth0, eth1 have no link", BOOT_S)
     machine.wait_for("error: no disk found: plug one in", BOOT_S)
     wait_for_colours(machine, {GREEN, RED})
     machine.picture(folder / "troubles.png")
