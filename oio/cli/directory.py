@@ -8,17 +8,16 @@ import random
 import signal
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Final
 
 import typer
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from oio.cli.output import ColumnOption, Format, FormatOption, show_list
+from oio.cli.progress import progress
 from oio.cli.session import session
 from oio.common.exceptions import OioException, OioNetworkException, PreconditionFailed, ServiceBusy
 from oio.directory.meta0 import Meta0PrefixMapping, generate_prefixes
@@ -196,7 +195,7 @@ def warmup(
 
     prefixes = list(generate_prefixes(found.digits()))
     errors = []
-    with ThreadPoolExecutor(concurrency) as pool, _progress("warming up", len(prefixes)) as advance:
+    with ThreadPoolExecutor(concurrency) as pool, progress("warming up", len(prefixes)) as advance:
         for number, error in enumerate(pool.map(ping, prefixes), start=1):
             errors += [error] if error else []
             advance(number, len(prefixes))
@@ -263,7 +262,7 @@ def _resume(journal: Journal, workers: int, rate: float) -> None:
 
 
 def _carry_out(mapping: Meta0PrefixMapping, journal: Journal, workers: int, rate: float) -> None:
-    with _progress("moving bases", len(journal.unfinished())) as advance:
+    with progress("moving bases", len(journal.unfinished())) as advance:
         relocation = Relocation(mapping, journal, workers, rate, advance)
         before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
         for number in before:
@@ -277,15 +276,6 @@ def _carry_out(mapping: Meta0PrefixMapping, journal: Journal, workers: int, rate
         raise OioException(
             f"{len(failed)} bases are not moved yet: {', '.join(failed[:16])}; the same command goes on with them"
         )
-
-
-@contextlib.contextmanager
-def _progress(text: str, total: int) -> Iterator[Callable[[int, int], None]]:
-    console = Console(stderr=True)
-    columns = (TextColumn(text), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as progress:
-        task = progress.add_task(text, total=total)
-        yield lambda done, of: progress.update(task, completed=done, total=of)
 
 
 def _upload(act: Callable[[], None]) -> None:

@@ -10,6 +10,7 @@ from typing import Annotated, Any
 import typer
 
 from oio.cli.output import ColumnOption, Format, FormatOption, show_list
+from oio.cli.progress import Advance, progress
 from oio.cli.reference import pairs
 from oio.cli.session import session
 from oio.common.exceptions import OioException
@@ -100,7 +101,9 @@ for _app, _kind in ((meta0, "meta0"), (meta1, "meta1"), (meta2, "meta2")):
 def run_tool(tool: Tool, form: Format, column: list[str] | None) -> None:
     """Run a tool and show what came of each item; OioException when not all succeeded."""
     tool.prepare_local_dispatcher()
-    show_list(("Item", "Status", "Error"), _outcomes(tool, tool.run()), form, column)
+    with progress("processing", None) as advance:
+        rows = list(_outcomes(tool, tool.run(), advance))
+    show_list(("Item", "Status", "Error"), rows, form, column)
     if not tool.is_success():
         raise OioException(
             f"{tool.total_errors} of {tool.total_items_processed} items failed"
@@ -108,8 +111,9 @@ def run_tool(tool: Tool, form: Format, column: list[str] | None) -> None:
         )
 
 
-def _outcomes(tool: Tool, outcomes: Iterable[Outcome]) -> Iterator[tuple[str, str, str]]:
-    for item, _, error in outcomes:
+def _outcomes(tool: Tool, outcomes: Iterable[Outcome], advance: Advance) -> Iterator[tuple[str, str, str]]:
+    for number, (item, _, error) in enumerate(outcomes, start=1):
+        advance(number, tool.total_expected_items)
         yield tool.string_from_item(item), "error" if error else "OK", error or ""
 
 

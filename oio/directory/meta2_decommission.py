@@ -50,7 +50,9 @@ class Meta2Decommission(Tool):
 
     def _fetch_items(self) -> Iterator[Item]:
         # All pages first: what is moved meanwhile would shift them.
-        return iter(list(self.items()))
+        found = list(self.items())
+        self.total_expected_items = len(found)
+        return iter(found)
 
     def create_worker(
         self, queue_workers: queue.Queue[Item], queue_reply: queue.Queue[Outcome]
