@@ -160,8 +160,8 @@ class Replica:
             (values,) = rows(connection, "SELECT @@global.gtid_current_pos AS pos")
             return sequence_of(str(values["pos"] or ""))
 
-    def lead(self, epoch: int) -> None:
-        """Take changes in an epoch.  Raises Refused when a higher one was promised."""
+    def prepare_to_lead(self, epoch: int) -> None:
+        """Let others follow, but take no changes yet.  Raises Refused when a higher epoch was promised."""
         with self.connected() as connection, self._still_promised(connection, epoch):
             run(connection, "STOP SLAVE")
             run(connection, "RESET SLAVE ALL")
@@ -170,6 +170,10 @@ class Replica:
             run(connection, "SET GLOBAL rpl_semi_sync_master_wait_no_slave = 1")
             run(connection, "SET GLOBAL rpl_semi_sync_master_enabled = 1")
             run(connection, f"CREATE DATABASE IF NOT EXISTS `{self.params['db']}`")
+
+    def lead(self, epoch: int) -> None:
+        """Take changes in an epoch.  Raises Refused when a higher one was promised."""
+        with self.connected() as connection, self._still_promised(connection, epoch):
             run(connection, f"UPDATE {LOCAL}.promise SET leader = %s", self.name)
             run(connection, "SET GLOBAL read_only = 0")
 
@@ -179,6 +183,7 @@ class Replica:
         with self.connected() as connection, self._still_promised(connection, epoch):
             run(connection, "SET GLOBAL read_only = 1")
             run(connection, "STOP SLAVE")
+            run(connection, f"CREATE DATABASE IF NOT EXISTS `{self.params['db']}`")
             run(connection, "SET GLOBAL rpl_semi_sync_slave_enabled = 1")
             run(
                 connection,
