@@ -108,15 +108,17 @@ class Guardian:
             LOG.warning("Epoch %d was promised by %s only", epoch, ", ".join(logs) or "nobody")
             return None
         leader = most_advanced(logs, wanted)
-        self._replicas[leader].lead(epoch)
-        LOG.warning("MariaDB %s leads in epoch %d, promised by %s", leader, epoch, ", ".join(logs))
+        self._replicas[leader].prepare_to_lead(epoch)
         for name in logs:
-            # Their guardians would do it, but may be gone, and the leader commits nothing without a follower.
-            if name != leader and states[name].has_data:
+            # Followers come first: the leader commits nothing without one, and a table that it is about to make could
+            # not be copied meanwhile.  Their guardians may be gone.
+            if name != leader and (states[name].has_data or not states[leader].has_data):
                 try:
                     self._replicas[name].follow(self._replicas[leader], epoch)
                 except OperationalError as error:
                     LOG.warning("%s", error)
+        self._replicas[leader].lead(epoch)
+        LOG.warning("MariaDB %s leads in epoch %d, promised by %s", leader, epoch, ", ".join(logs))
         return leader
 
     def _promised(self, name: str, epoch: int) -> Advance | None:

@@ -203,8 +203,8 @@ class Replica:
         run(connection, f"INSERT IGNORE INTO `{db}`.{EPOCHS} VALUES (%s, %s)", epoch, self.name)
         run(connection, "SET SESSION sql_log_bin = 0")
 
-    def lead(self, epoch: int) -> None:
-        """Take changes in an epoch.  Raises Refused when a higher one was promised."""
+    def prepare_to_lead(self, epoch: int) -> None:
+        """Let others follow, but take no changes yet.  Raises Refused when a higher epoch was promised."""
         with self.connected() as connection, self._still_promised(connection, epoch):
             run(connection, "STOP SLAVE")
             run(connection, "RESET SLAVE ALL")
@@ -213,6 +213,10 @@ class Replica:
             run(connection, "SET GLOBAL rpl_semi_sync_master_wait_point = AFTER_SYNC")
             run(connection, "SET GLOBAL rpl_semi_sync_master_wait_no_slave = 1")
             run(connection, "SET GLOBAL rpl_semi_sync_master_enabled = 1")
+
+    def lead(self, epoch: int) -> None:
+        """Take changes in an epoch.  Raises Refused when a higher one was promised."""
+        with self.connected() as connection, self._still_promised(connection, epoch):
             run(connection, f"UPDATE {LOCAL}.promise SET leader = %s", self.name)
             run(connection, "SET GLOBAL read_only = 0")
 
@@ -222,6 +226,7 @@ class Replica:
         with self.connected() as connection, self._still_promised(connection, epoch):
             run(connection, "SET GLOBAL read_only = 1")
             run(connection, "STOP SLAVE")
+            run(connection, f"CREATE DATABASE IF NOT EXISTS `{self.params['db']}`")
             run(connection, "SET GLOBAL rpl_semi_sync_slave_enabled = 1")
             run(
                 connection,
