@@ -44,7 +44,8 @@ class Farm:
         """
         chain = await self._connect()
         farmer, user = Identity.load(self.grid.farmer_key), Identity.load(self.grid.user_key)
-        self.twins["farmer"] = await self._twin(chain, farmer)
+        # The farmer has no peer of his own: his programs connect to the relay by themselves.
+        self.twins["farmer"] = await self._twin(chain, farmer, None if self.grid.null else layout.RELAY_HOST)
         self.twins["user"] = await self._twin(chain, user)
         if self.grid.null:
             for node in self.grid.members:
@@ -115,12 +116,12 @@ class Farm:
             self._chain = Chain([self.grid.chain_url])
         return self._chain
 
-    async def _twin(self, chain: Chain, key: Identity) -> TwinId:
+    async def _twin(self, chain: Chain, key: Identity, relay: str | None = None) -> TwinId:
         found = await chain.twin_by_account(key.public_key)
         if found is not None:
             return found
         await chain.accept_terms(key, *TERMS)
-        return await chain.create_twin(key, None, None)
+        return await chain.create_twin(key, relay, None)
 
 
 async def _until(ask: Callable[[], Awaitable[T | None]], limit: float, reason: str) -> T:

@@ -83,7 +83,11 @@ class World:
             for view in chain.contracts.values()
         ]
         temporary = self._contracts.with_suffix(".new")
-        temporary.write_text(json.dumps(stored))
+        with temporary.open("w") as file:
+            file.write(json.dumps(stored))
+            file.flush()
+            # The chain does not lose what it said because a node loses its power.
+            os.fsync(file.fileno())
         os.rename(temporary, self._contracts)
 
     # -- what a reboot takes ---------------------------------------------------------------------------------------

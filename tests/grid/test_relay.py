@@ -3,14 +3,20 @@
 from __future__ import annotations
 
 import asyncio
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
 
 import pytest
 
 from client.grid_client import GridClient
-from devgrid import layout
+from devgrid import layout, profile
 from devgrid.launcher import Grid
 from rmb import direct
 from tests.grid.conftest import User
+from tests.shared import PROJECT
 from tfchain.models import Node
 
 pytestmark = [pytest.mark.root, pytest.mark.timeout(300)]
@@ -34,3 +40,27 @@ def test_every_node_answers_over_the_relay(grid: Grid, user: User) -> None:
                 assert await bus.call(node.twin_id, "zos.deployment.list", timeout=60) == []
 
     user.run(work)
+
+
+def test_the_farmer_asks_his_nodes_doctor_by_the_command(grid: Grid, tmp_path: Path) -> None:
+    """With the profile that `zos grid up` writes for him: no local peer, and answers that only he gets."""
+    for name, farmer in (("user", False), ("farmer", True)):
+        (tmp_path / f"{name}.toml").write_text(profile.text_of(grid, farmer=farmer))
+
+    def zos(who: str, *words: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [sys.executable, "-m", "client.cli", *words, "--profile", who],
+            cwd=PROJECT,
+            env={**os.environ, "ZOS_PROFILES": str(tmp_path)},
+            capture_output=True,
+            text=True,
+            timeout=120,
+            check=False,
+        )
+
+    told = zos("farmer", "node", "doctor", "1", "--json")
+    found = {one["subject"]: one for one in json.loads(told.stdout)}
+    assert {"registration", "chain", "clock", "bus", "journal", "jobs", "accelerator"} <= found.keys()
+    assert found["journal"]["ok"], found
+    assert sum(subject.startswith("disk /dev/loop") for subject in found) > 0
+    assert "the farmer of farm 1, and you are twin" in zos("user", "node", "doctor", "1").stderr

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from gridtypes import ContractId, Deployment
+from tests.faults.workloads import gateways
 from tests.zosd.parts import machine, network, public_ip, zmount
 from tests.zosd.test_with_chain import ChainProcess, Grid, open_grid, redis_socket
 from tfchain import Identity
@@ -175,6 +176,18 @@ async def bills(grid: Grid, contracts: Sequence[ContractId]) -> dict[ContractId,
         assert billed is not None
         found[contract] = billed
     return found
+
+
+async def test_a_gateway_needs_the_name_contract_of_its_twin(
+    tmp_path: Path, redis_socket: str, unused_tcp_port: int
+) -> None:
+    async with open_grid(tmp_path, redis_socket, unused_tcp_port, "--dev", "--no-billing") as grid:
+        wanted = await grid.contract(Deployment(workloads=gateways("a")[:1]))
+        refusal = await grid.bus.refusal("zos.deployment.deploy", raw=wanted.to_json(), twin=grid.twin)
+        assert refusal == "a name contract with the given name must be reserved first: 'aname'"
+        await grid.chain.create_name_contract(grid.user, "aname")
+        await grid.deploy(wanted)
+        await grid.until(lambda: grid.good(wanted.contract_id), LIMIT_S)
 
 
 async def test_a_node_that_is_rented_serves_its_renter(
