@@ -11,9 +11,9 @@ from tests.images.node.lab import BOOT_S, Lab
 from tests.images.node.lan import TAP, Lan
 from tests.images.node.screen import GREEN, RED, YELLOW, wait_for_colours
 
-pytestmark = [pytest.mark.root, pytest.mark.boots, pytest.mark.timeout(1500)]
+pytestmark = [pytest.mark.root, pytest.mark.boots, pytest.mark.timeout(3600)]
 
-DOWNLOAD_S = 400.0
+DOWNLOAD_S = 900.0
 """From power-on by the network to the node's first line; the firmware and iPXE show nothing on the serial console."""
 
 
