@@ -26,6 +26,11 @@ CREATE TABLE IF NOT EXISTS message (
 );
 CREATE INDEX IF NOT EXISTS message_by_session ON message (session, id);
 """
+INSERT = "INSERT INTO message (session, stored, body) VALUES "
+ROW = "(?, ?, ?)"
+MOST_ROWS = 128
+"""Rows that one statement inserts; their ids follow each other."""
+DELETE = "DELETE FROM message WHERE id IN (SELECT value FROM json_each(?))"
 QUEUE = ""
 """The session of messages for other relays; no twin has an empty name."""
 MAX_WAITING = 100_000
@@ -160,15 +165,9 @@ class SqliteStore:
     def _commit(self, messages: list[tuple[str, bytes]], doomed: list[Id]) -> list[Id]:
         now = time.time()
         with self._db:
-            ids = [
-                str(
-                    self._db.execute(
-                        "INSERT INTO message (session, stored, body) VALUES (?, ?, ?)", (session, now, body)
-                    ).lastrowid
-                )
-                for session, body in messages
-            ]
-            self._db.executemany("DELETE FROM message WHERE id = ?", [(int(number),) for number in doomed])
+            ids = self._insert(messages, now)
+            if doomed:
+                self._db.execute(DELETE, (f"[{','.join(doomed)}]",))
             sweep = now - self._last_sweep > SWEEP_EVERY_S
             for session in self._to_trim(messages, everyone=sweep):
                 self._db.execute(
@@ -183,6 +182,21 @@ class SqliteStore:
                     " GROUP BY session HAVING max(stored) < ?)",
                     (now - IDLE_LIFE_S,),
                 )
+        return ids
+
+    def _insert(self, messages: list[tuple[str, bytes]], now: float) -> list[Id]:
+        """Many rows with each statement: after every one the thread has to wait for Python's lock."""
+        ids: list[Id] = []
+        while left := len(messages) - len(ids):
+            size = min(
+                MOST_ROWS, 1 << (left.bit_length() - 1)
+            )  # few sizes, so that statements are kept ready
+            values: list[object] = []
+            for session, body in messages[len(ids) : len(ids) + size]:
+                values += (session, now, body)
+            last = self._db.execute(INSERT + ROW + f", {ROW}" * (size - 1), values).lastrowid
+            assert last is not None
+            ids += map(str, range(last - size + 1, last + 1))
         return ids
 
     def _to_trim(self, messages: list[tuple[str, bytes]], *, everyone: bool) -> list[str]:
