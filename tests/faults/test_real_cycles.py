@@ -28,29 +28,29 @@ WARM = 10
 """Cycles after which everything that is kept on purpose is there."""
 
 
-def contract(lane: int) -> int:
-    return 1000 + lane
+FIRST_CONTRACT = 1000
+"""Each cycle has a contract of its own, as no chain gives a number twice."""
 
 
 def address(lane: int) -> tuple[str, str]:
     return f"185.206.122.{33 + lane}/24", "185.206.122.1"
 
 
-def small(lane: int, version: int) -> Deployment:
+def small(lane: int, contract: int, version: int) -> Deployment:
     net = network(f"net{lane}", port=6000 + lane, version=version)
     return deployment(
         with_a_peer(net) if version else net,
         zmount("disk1", (64 << version) * MIB, version=version),
         public_ip("ip1"),
-        contract=contract(lane),
+        contract=contract,
         version=version,
     )
 
 
-def with_a_machine(lane: int) -> Deployment:
+def with_a_machine(lane: int, contract: int) -> Deployment:
     net = f"net{lane}"
     parts = (network(net, port=6000 + lane), zmount("disk1", 64 * MIB), public_ip("ip1"), guest(net))
-    return deployment(*parts, contract=contract(lane))
+    return deployment(*parts, contract=contract)
 
 
 @pytest.mark.timeout(3600 if scope.EVERY_ONE else 400)
@@ -63,12 +63,13 @@ async def test_cycles_leave_nothing(real: RealNode) -> None:
     memory: list[int] = []
     descriptors: list[int] = []
 
-    async def cycle(lane: int) -> None:
+    async def cycle(lane: int, number: int) -> None:
+        contract = FIRST_CONTRACT + number
         for command, version in (("deploy", 0), ("update", 1)):
-            wanted = small(lane, version)
+            wanted = small(lane, contract, version)
             await life.told(command, wanted, address(lane))
             await life.becomes(wanted)
-        await life.cancel(contract(lane))
+        await life.cancel(contract)
         memory.append(_resident(real))
         descriptors.append(_descriptors(real))
 
@@ -79,10 +80,11 @@ async def test_cycles_leave_nothing(real: RealNode) -> None:
     assert descriptors[-1] <= max(descriptors[:WARM]) + 4, descriptors
     report_count("cycles with network, zmount and ip", CYCLES)
 
-    async def machine(lane: int) -> None:
-        await life.told("deploy", with_a_machine(lane), address(lane))
-        await life.becomes(with_a_machine(lane))
-        await life.cancel(contract(lane))
+    async def machine(lane: int, number: int) -> None:
+        wanted = with_a_machine(lane, FIRST_CONTRACT + CYCLES + number)
+        await life.told("deploy", wanted, address(lane))
+        await life.becomes(wanted)
+        await life.cancel(wanted.contract_id)
 
     await side_by_side(machine, MACHINES, MACHINE_LANES)
     assert await life.looks_like(empty) == ""
@@ -92,12 +94,12 @@ async def test_cycles_leave_nothing(real: RealNode) -> None:
     await bus.link.close()
 
 
-async def side_by_side(cycle: Callable[[int], Awaitable[None]], times: int, lanes: int) -> None:
-    """Do `cycle(lane)` so many times in all; each lane one after the other."""
+async def side_by_side(cycle: Callable[[int, int], Awaitable[None]], times: int, lanes: int) -> None:
+    """Do `cycle(lane, number)` so many times in all; each lane one after the other."""
 
     async def one(lane: int) -> None:
-        for _ in range(lane, times, lanes):
-            await cycle(lane)
+        for number in range(lane, times, lanes):
+            await cycle(lane, number)
 
     async with asyncio.TaskGroup() as group:
         for lane in range(lanes):
