@@ -15,6 +15,8 @@ from tests.tfchain.devchain.process import free_port
 
 MASTERS = 3
 START_S = 60.0
+NODE_TIMEOUT_MS = "15000"
+"""Silence after which the nodes give each other up: a busy machine may hold one for seconds."""
 
 
 class RedisCluster:
@@ -36,7 +38,7 @@ class RedisCluster:
         folder.mkdir(parents=True, exist_ok=True)
         self._processes[number] = subprocess.Popen(
             ["redis-server", "--bind", "127.0.0.1", "--port", str(port), "--cluster-port", str(bus),
-             "--cluster-enabled", "yes", "--cluster-node-timeout", "2000", "--dir", str(folder),
+             "--cluster-enabled", "yes", "--cluster-node-timeout", NODE_TIMEOUT_MS, "--dir", str(folder),
              "--cluster-require-full-coverage", "no", "--appendonly", "yes", "--appendfsync", "always",
              "--save", ""],
             stdout=subprocess.DEVNULL,
@@ -55,6 +57,7 @@ class RedisCluster:
         )
         for port in self.ports:
             self._wait(port, "CLUSTER INFO", "cluster_slots_ok:16384")
+            self._wait(port, "CLUSTER INFO", "cluster_state:ok")
 
     def kill(self, number: int) -> None:
         process = self._processes.pop(number)
