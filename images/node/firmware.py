@@ -62,12 +62,24 @@ def fetch(packages: PackageCache) -> dict[str, Package]:
     with tempfile.TemporaryDirectory(prefix="apt-") as folder:
         state = Path(folder)
         (state / "lists/partial").mkdir(parents=True)
-        (state / "sources.list").write_text(f"{recipe.FIRMWARE_SOURCE}\n")
+        (state / "sources.list").write_text(
+            f"deb [signed-by={recipe.FIRMWARE_KEYRING}] {mirror()} {recipe.SUITE} {recipe.FIRMWARE_COMPONENT}\n"
+        )
         options = (
             "-o", f"Dir::State::lists={state / 'lists'}", "-o", f"Dir::Etc::sourcelist={state / 'sources.list'}",
             "-o", "Dir::Etc::sourceparts=/dev/null", "-o", f"Dir::Cache={state}", "-o", "APT::Sandbox::User=root",
         )  # fmt: skip
         return packages.fetch(recipe.FIRMWARE_PACKAGES, options)
+
+
+def mirror() -> str:
+    """Address from which this machine has its Debian.  Raises ImageError when it has none of our suite."""
+    form = ("--format", "$(RELEASE) $(COMPONENT) $(REPO_URI)", "Created-By: Packages")
+    for line in run_tool(["apt-get", "indextargets", *form], 60).splitlines():
+        release, component, address = line.split(" ", 2)
+        if (release, component) == (recipe.SUITE, "main"):
+            return address
+    raise ImageError(f"no source of apt has {recipe.SUITE} main, so its firmware cannot be had: add one")
 
 
 def wanted(modules: Sequence[Path]) -> list[str]:

@@ -42,10 +42,8 @@ PACKAGES = (
 )
 """Beside Debian's essential packages."""
 
-FIRMWARE_SOURCE = (
-    "deb [signed-by=/usr/share/keyrings/debian-archive-keyring.gpg] http://deb.debian.org/debian "
-    f"{SUITE} non-free-firmware"
-)
+FIRMWARE_COMPONENT = "non-free-firmware"
+FIRMWARE_KEYRING = "/usr/share/keyrings/debian-archive-keyring.gpg"
 FIRMWARE_PACKAGES = (
     "firmware-bnx2", "firmware-bnx2x", "firmware-misc-nonfree", "firmware-qlogic", "firmware-realtek",
 )  # fmt: skip
