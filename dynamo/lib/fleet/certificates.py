@@ -40,12 +40,12 @@ class Authority:
             .not_valid_after(now + datetime.timedelta(days=VALID_DAYS))
         )
 
-    def issue(self, name: str, address: str | None = None) -> Path:
-        """A certificate for `/O=Dynamo fleet/CN=<name>`, good for localhost and for an address."""
+    def issue(self, name: str, address: str | None = None, organization: str = ORGANIZATION) -> Path:
+        """A certificate for `/O=<organization>/CN=<name>`, good for localhost and for an address."""
         key = ec.generate_private_key(ec.SECP256R1())
         subject = x509.Name(
             [
-                x509.NameAttribute(NameOID.ORGANIZATION_NAME, ORGANIZATION),
+                x509.NameAttribute(NameOID.ORGANIZATION_NAME, organization),
                 x509.NameAttribute(NameOID.COMMON_NAME, name),
             ]
         )

@@ -157,7 +157,7 @@ class SqliteStore:
     async def _run(self, act: Callable[..., T], *arguments: object) -> T:
         try:
             return await asyncio.get_running_loop().run_in_executor(self._thread, act, *arguments)
-        except sqlite3.Error as error:
+        except Exception as error:  # whatever it is, those who wait have to hear of it
             raise StoreUnavailable(f"the relay's store failed: {error}") from error
 
     # -- in the thread ------------------------------------------------------------------------------------------------

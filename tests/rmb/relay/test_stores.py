@@ -108,6 +108,19 @@ async def test_what_was_delivered_is_forgotten_without_a_new_message(tmp_path: P
     await store.close()
 
 
+async def test_whatever_fails_those_who_wait_hear_of_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store = SqliteStore(tmp_path / "messages.db")
+    with monkeypatch.context() as patch:
+        patch.setattr(store, "_commit", lambda *_: 1 / 0)
+        with pytest.raises(StoreUnavailable, match="division by zero"):
+            await asyncio.wait_for(store.append("7", b"lost"), 60)
+    kept = await store.append("7", b"kept")
+    assert await store.read("7", FIRST, 100) == [(kept, b"kept")]
+    await store.close()
+
+
 def _rows(path: Path) -> int:
     with contextlib.closing(sqlite3.connect(path)) as db:
         return int(db.execute("SELECT count(*) FROM message").fetchone()[0])
