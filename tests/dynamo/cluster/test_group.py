@@ -148,6 +148,30 @@ def test_a_follower_that_was_changed_by_hand_is_built_anew(group: Group) -> None
 
 
 @LONG
+def test_a_copy_that_a_crash_left_unfinished_is_made_anew(group: Group) -> None:
+    group.write(group.machines[0], "BeforeTheCopy")
+    _, (copy, _) = _leading(group)
+    # As a crash leaves it: the tables are there and empty, the position is the old one, nobody is followed.
+    copy.database.run(
+        "STOP SLAVE",
+        "RESET SLAVE ALL",
+        "SET sql_log_bin = 0",
+        "SET foreign_key_checks = 0",
+        "INSERT INTO dynamolocal.unfinished VALUES (1)",
+        "DELETE FROM dynamoserver.lease",
+        "DELETE FROM dynamoserver.change_batches",
+    )
+
+    def is_whole() -> bool:
+        rest = copy.database.rows("SELECT 1 FROM dynamolocal.unfinished")
+        return not rest and bool(copy.database.rows("SELECT 1 FROM dynamoserver.lease"))
+
+    wait_for(is_whole, "A whole copy")
+    group.write(copy, "AfterTheCopy")
+    wait_until_equal(*group.machines)
+
+
+@LONG
 def test_the_lead_is_handed_over_on_demand(group: Group) -> None:
     before, others = _leading(group)
     wanted = others[1]

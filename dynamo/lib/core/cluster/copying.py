@@ -12,7 +12,7 @@ import pymysql
 from pymysql.connections import Connection
 from pymysql.cursors import DictCursor
 
-from dynamo.core.cluster.replica import Replica, roles_locked, rows, run
+from dynamo.core.cluster.replica import UNFINISHED, Replica, roles_locked, rows, run
 
 LOG = logging.getLogger(__name__)
 
@@ -24,7 +24,7 @@ ROWS_AT_ONCE = 5000
 def rebuild(own: Replica, leader: Replica, conflicts: Path) -> None:
     """Replace the database of a MariaDB by a leader's.  Batches that only it has are put into a folder.
 
-    Raises OperationalError; the database is empty then, and is built anew the next time.
+    Raises OperationalError; then, or after a crash, it counts as unfinished, and is built anew the next time.
     """
     db = own.params["db"]
     with own.connected(COPY_S) as target, leader.connected(COPY_S) as source, roles_locked(target):
@@ -44,6 +44,7 @@ def rebuild(own: Replica, leader: Replica, conflicts: Path) -> None:
         run(target, "STOP SLAVE")
         run(target, "RESET SLAVE ALL")
         run(target, "SET SESSION foreign_key_checks = 0, sql_mode = 'NO_AUTO_VALUE_ON_ZERO'")
+        run(target, f"INSERT IGNORE INTO {UNFINISHED} VALUES (1)")
         run(target, f"DROP DATABASE IF EXISTS `{db}`")
         run(target, f"CREATE DATABASE `{db}`")
         run(target, f"USE `{db}`")
@@ -57,6 +58,7 @@ def rebuild(own: Replica, leader: Replica, conflicts: Path) -> None:
         target.commit()
         run(target, "RESET MASTER")
         run(target, "SET GLOBAL gtid_slave_pos = %s", answer["pos"] or "")
+        run(target, f"DELETE FROM {UNFINISHED}")
     LOG.info("MariaDB %s is a copy of %s as of %s", own.name, leader.name, answer["pos"])
 
 

@@ -27,6 +27,8 @@ ANSWER_S = 10
 LOCK_S = 5
 """How long to wait until nobody else changes roles on the same MariaDB, in seconds."""
 LOCAL = "dynamolocal"
+UNFINISHED = f"{LOCAL}.unfinished"
+"""Table that has a row while the shared database is being replaced by a copy, also after a crash in between."""
 EPOCHS = "group_epochs"
 """Table of the shared database: who began to lead in which epoch."""
 FOREVER_MS = 10**9
@@ -133,7 +135,8 @@ class Replica:
             (values,) = rows(
                 connection,
                 "SELECT @@global.read_only AS ro, @@global.gtid_current_pos AS pos,"
-                " (SELECT COUNT(*) FROM information_schema.schemata WHERE schema_name = %s) AS is_there",
+                " (SELECT COUNT(*) FROM information_schema.schemata WHERE schema_name = %s) AS is_there,"
+                f" (SELECT COUNT(*) FROM {UNFINISHED}) AS unfinished",
                 self.params["db"],
             )
             found = rows(connection, "SHOW SLAVE STATUS")
@@ -144,7 +147,7 @@ class Replica:
                 str(own["leader"]),
                 bool(values["ro"]),
                 sequence_of(str(values["pos"] or "")),
-                int(values["is_there"]) > 0,
+                int(values["is_there"]) > 0 and not values["unfinished"],
                 f"{slave['Master_Host']}:{slave['Master_Port']}" if slave else "",
                 bool(slave) and "Yes" == slave["Slave_IO_Running"] == slave["Slave_SQL_Running"],
                 int(slave["Last_IO_Errno"] or 0) if slave else 0,
@@ -154,10 +157,12 @@ class Replica:
     def promise(self, epoch: int, candidate: str) -> Advance:
         """Promise an epoch: take no more changes, and follow nobody of an older one; how far its log has come.
 
-        Raises Refused when it has promised this or a higher one.
+        Raises Refused when it has promised this or a higher one, or is an unfinished copy.
         """
         with self.connected() as connection, roles_locked(connection):
             ensure_local(connection)
+            if rows(connection, f"SELECT 1 FROM {UNFINISHED}"):
+                raise Refused(f"MariaDB {self.name} is an unfinished copy, and has nothing to vouch for")
             changed = run(
                 connection,
                 f"UPDATE {LOCAL}.promise SET epoch = %s, leader = '', candidate = %s WHERE epoch < %s",
@@ -286,6 +291,7 @@ def ensure_local(connection: Connection[DictCursor]) -> None:
         " leader VARCHAR(64) NOT NULL, candidate VARCHAR(64) NOT NULL) ENGINE=InnoDB",
     )
     run(connection, f"INSERT IGNORE INTO {LOCAL}.promise VALUES (1, 0, '', '')")
+    run(connection, f"CREATE TABLE IF NOT EXISTS {UNFINISHED} (id INT PRIMARY KEY) ENGINE=InnoDB")
 
 
 @contextmanager
