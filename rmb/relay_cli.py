@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import gc
 import json
 import os
 import signal
@@ -20,6 +21,9 @@ from rmb.relay import relay
 from rmb.relay.config import RelayConfig
 from rmb.relay.stores.message_store import StoreUnavailable
 from rmb.settings import load, variable
+
+MOST_YOUNG = 50_000
+"""Objects that the garbage collector lets come up before it looks: what a message needs goes without it."""
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -106,6 +110,9 @@ async def _until_told(config: RelayConfig) -> None:
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(MOST_YOUNG, *gc.get_threshold()[1:])
     await relay.run(config, stop)
 
 

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Final
+from typing import Final, NamedTuple
 
 from rmb.errors import MessageError
 
@@ -11,9 +10,11 @@ _MAX_TWIN: Final = 2**32 - 1
 _MAX_DIGITS: Final = 20
 
 
-@dataclass(frozen=True, slots=True)
-class Session:
-    """`connection` None is the twin's nil session, which is another one than the session with the empty name."""
+class Session(NamedTuple):
+    """`connection` None is the twin's nil session, which is another one than the session with the empty name.
+
+    A tuple, because a relay makes one and looks it up for every message that passes.
+    """
 
     twin: int
     connection: str | None = None

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import sys
 from collections import OrderedDict, deque
-from dataclasses import dataclass
-from typing import Protocol
+from socket import SOL_TCP, TCP_INFO
+from typing import Any, NamedTuple, Protocol
 
 from rmb.gen2.session import Session
-from rmb.relay.frames import CLOSE_GOING_AWAY, binary
+from rmb.relay.frames import CLOSE_GOING_AWAY, PING, binary
 from rmb.relay.stores.message_store import FIRST, Id
 
 WINDOW = 256 * 1024
@@ -17,6 +18,12 @@ MOST_REMEMBERED = 10_000
 MOST_WAITING = 1024
 MOST_WAITING_BYTES = 4 << 20
 """In memory for one connection; then the store takes over."""
+LOOK_AGAIN_S = 0.005
+LOOK_AGAIN_AT_MOST_S = 0.25
+"""Between two looks at a transport that was full, the first and the longest."""
+
+LAST_DATA_RECEIVED = slice(52, 56)
+"""Where `struct tcp_info` of Linux has its `tcpi_last_data_recv`, in milliseconds."""
 
 
 class Transport(Protocol):
@@ -32,16 +39,33 @@ class Transport(Protocol):
 
     def abort(self) -> None: ...
 
+    def get_extra_info(self, name: str) -> Any: ...
 
-@dataclass(slots=True)
-class Outgoing:
+
+class Outgoing(NamedTuple):
     """A message on its way to a peer."""
 
     body: bytes
     id: Id | None
     """In the store; None when it is in memory alone."""
-    end: int = 0
-    """Bytes written to the transport up to the end of this one's frame."""
+
+
+class Turn:
+    """One turn of the loop, after which the connections that were given something write it: the loop is asked once."""
+
+    def __init__(self) -> None:
+        self._loop = asyncio.get_running_loop()
+        self._connections: list[Connection] = []
+
+    def flush_after(self, connection: Connection) -> None:
+        if not self._connections:
+            self._loop.call_soon(self._end)
+        self._connections.append(connection)
+
+    def _end(self) -> None:
+        connections, self._connections = self._connections, []
+        for connection in connections:
+            connection.flush()
 
 
 class Connection:
@@ -50,33 +74,41 @@ class Connection:
     __slots__ = (
         "_confirmed",
         "_flush_is_due",
-        "_loop",
+        "_look_again",
+        "_pause",
         "_sent",
         "_transport",
+        "_turn",
         "_under_way",
         "_waiting",
         "_waiting_bytes",
         "_written",
         "after",
+        "asked",
         "draining",
         "session",
     )  # fmt: skip
 
-    def __init__(self, session: Session, transport: Transport) -> None:
+    def __init__(self, session: Session, transport: Transport, turn: Turn) -> None:
         self.session = session
         self.after: Id = FIRST
         """The last stored message that was taken for this connection."""
         self.draining: asyncio.Task[None] | None = None
         """Brings what is stored; while it runs, everything new is stored too, so that the order stays."""
-        self._loop = asyncio.get_running_loop()
+        self.asked: float | None = None
+        """When the peer was asked whether it is there, by the loop's clock; None when it is known to be."""
         self._transport = transport
+        self._turn = turn
         self._waiting: deque[Outgoing] = deque()
         self._waiting_bytes = 0
-        self._under_way: deque[Outgoing] = deque()
+        self._under_way: deque[tuple[int, Outgoing]] = deque()
+        """Each with the bytes written to the transport up to the end of its frame."""
         self._confirmed: list[Id] = []
         self._sent: OrderedDict[Id, None] = OrderedDict()
         self._written = 0
         self._flush_is_due = False
+        self._look_again: asyncio.TimerHandle | None = None
+        self._pause = LOOK_AGAIN_S
 
     @property
     def is_full(self) -> bool:
@@ -97,7 +129,7 @@ class Connection:
         self._waiting_bytes += len(body)
         if not self._flush_is_due:
             self._flush_is_due = True
-            self._loop.call_soon(self.flush)
+            self._turn.flush_after(self)
 
     def was_sent(self, id: Id) -> bool:
         """Whether a stored message was given to this connection already; the store may still show it for a moment."""
@@ -110,24 +142,32 @@ class Connection:
         self.flush()
 
     def flush(self) -> None:
-        """Write what the transport may take now."""
+        """Write what the transport may take now; of what it may not, see to it that it is tried again."""
         self._flush_is_due = False
-        if self._transport.is_closing():
+        waiting, transport = self._waiting, self._transport
+        if not waiting or transport.is_closing():
             return
-        room = WINDOW - self._transport.get_write_buffer_size()
+        room = WINDOW - transport.get_write_buffer_size()
         frames: list[bytes] = []
-        while self._waiting and room > 0:
-            message = self._waiting.popleft()
+        while waiting and room > 0:
+            message = waiting.popleft()
             frame = binary(message.body)
             self._waiting_bytes -= len(message.body)
             self._written += len(frame)
             room -= len(frame)
-            message.end = self._written
-            self._under_way.append(message)
+            self._under_way.append((self._written, message))
             frames.append(frame)
         if frames:
-            self._transport.write(b"".join(frames))
-        self._forget_what_is_out()
+            transport.write(frames[0] if len(frames) == 1 else b"".join(frames))
+            self._forget_what_is_out()
+            self._pause = LOOK_AGAIN_S
+        if waiting and self._look_again is None:  # the transport has no event for it
+            self._look_again = asyncio.get_running_loop().call_later(self._pause, self._flush_again)
+            self._pause = min(2 * self._pause, LOOK_AGAIN_AT_MOST_S)
+
+    def _flush_again(self) -> None:
+        self._look_again = None
+        self.flush()
 
     def took(self) -> list[Id]:
         """Ids of stored messages that the kernel has by now; each is told once."""
@@ -145,7 +185,7 @@ class Connection:
     def left(self) -> list[Outgoing]:
         """What has not gone out, in order."""
         self._forget_what_is_out()
-        return [*self._under_way, *self._waiting]
+        return [*(message for _, message in self._under_way), *self._waiting]
 
     def replace(self) -> None:
         """Tell the peer that it is going away, and close."""
@@ -153,12 +193,29 @@ class Connection:
             self._transport.write(CLOSE_GOING_AWAY)
             self._transport.close()
 
+    def ask(self, now: float) -> None:
+        """Send a ping."""
+        if not self._transport.is_closing():
+            self.asked = now
+            self._written += len(PING)
+            self._transport.write(PING)
+
+    def silence(self) -> float:
+        """Seconds since the kernel got anything from the peer, if only a part of a message (`tcp_info`, Linux)."""
+        socket = self._transport.get_extra_info("socket")
+        try:
+            known = socket.getsockopt(SOL_TCP, TCP_INFO, LAST_DATA_RECEIVED.stop)
+        except OSError:  # it is closed, which its reader is about to notice
+            return 0.0
+        return int.from_bytes(known[LAST_DATA_RECEIVED], sys.byteorder) / 1000
+
     def abort(self) -> None:
         self._transport.abort()
 
     def _forget_what_is_out(self) -> None:
+        under_way = self._under_way
         out = self._written - self._transport.get_write_buffer_size()
-        while self._under_way and self._under_way[0].end <= out:
-            gone = self._under_way.popleft()
+        while under_way and under_way[0][0] <= out:
+            _, gone = under_way.popleft()
             if gone.id is not None:
                 self._confirmed.append(gone.id)

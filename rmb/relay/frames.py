@@ -7,6 +7,7 @@ import struct
 BINARY = 0x82
 CLOSE_GOING_AWAY = b"\x88\x02\x03\xe9"
 """A close frame with code 1001."""
+PING = b"\x89\x00"
 
 
 def binary(message: bytes) -> bytes:

@@ -13,7 +13,7 @@ from functools import partial
 import structlog
 
 from rmb.gen2.session import Session
-from rmb.relay.connection import Connection
+from rmb.relay.connection import Connection, Transport, Turn
 from rmb.relay.metrics import Metrics
 from rmb.relay.stores.message_store import MessageStore, StoreUnavailable
 
@@ -46,6 +46,7 @@ class Hub:
         self._metrics = metrics
         self._store_always = store_always
         self._most = most_sessions
+        self._turn = Turn()
         self._local: dict[Session, Connection] = {}
         self._storing: dict[Session, int] = {}
         """How many messages are on their way into the store, by session."""
@@ -62,12 +63,16 @@ class Hub:
     def is_connected(self, session: Session) -> bool:
         return session in self._local
 
+    @property
+    def connections(self) -> list[Connection]:
+        return list(self._local.values())
+
     # -- connections --------------------------------------------------------------------------------------------------
 
-    def attach(self, connection: Connection) -> None:
+    def attach(self, session: Session, transport: Transport) -> Connection:
         """Take a connection in; a former one of its session is replaced, and what it did not get out goes first."""
-        former = self._local.get(connection.session)
-        self._local[connection.session] = connection
+        former = self._local.get(session)
+        connection = self._local[session] = Connection(session, transport, self._turn)
         if former is not None:
             left = former.left()
             self._let_go(former, "closed")
@@ -75,6 +80,7 @@ class Hub:
             connection.put_first([one for one in left if one.id is None])
         self.bring(connection)
         self._metrics.sessions.set(len(self._local))
+        return connection
 
     def detach(self, connection: Connection) -> bool:
         """A connection has ended; whether it was its session's.  What was in memory for it goes into the store."""
@@ -115,8 +121,8 @@ class Hub:
         if (
             connection is None
             or self._store_always
-            or session in self._storing  # behind those that are on their way into the store
             or connection.draining is not None
+            or (self._storing and session in self._storing)  # behind those on their way into the store
             or connection.is_full
             or not connection.is_open
         ):

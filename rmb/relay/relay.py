@@ -14,6 +14,7 @@ from aiohttp import web
 from rmb.relay.config import RelayConfig, split_listen
 from rmb.relay.federation import Federation
 from rmb.relay.hub import Hub
+from rmb.relay.keepalive import keep_alive
 from rmb.relay.limiter import Limit, Limiter
 from rmb.relay.metrics import Metrics
 from rmb.relay.presence import Alone, Presence, SharedPresence
@@ -79,7 +80,6 @@ class Relay:
             self.metrics,
             self._presence,
             config.relay.largest,
-            config.relay.ping,
         )
         self._runner = web.AppRunner(
             self._server.application(), access_log=None, shutdown_timeout=1.0, handler_cancellation=True
@@ -98,6 +98,8 @@ class Relay:
     def works(self) -> list[Coroutine[Any, Any, None]]:
         """What goes on beside the connections, each for ever."""
         works = [self._federation.run(), follow(self._chain, self.twins, self.metrics)]
+        if self._config.relay.ping:
+            works.append(keep_alive(self.hub, self.metrics, self._config.relay.ping))
         if isinstance(self._presence, SharedPresence):
             works += self._presence.works()
         return works

@@ -12,7 +12,7 @@ from aiohttp import WSMsgType, web
 from rmb.errors import MessageError
 from rmb.gen2.session import Session
 from rmb.gen2.token import Token, TokenError
-from rmb.relay.connection import Connection, Transport
+from rmb.relay.connection import Transport
 from rmb.relay.hub import Hub
 from rmb.relay.metrics import Metrics
 from rmb.relay.presence import Presence
@@ -25,8 +25,6 @@ log = structlog.get_logger("rmb.relay")
 LARGEST_MESSAGE = 20 << 20
 """Bytes of one envelope, as the existing peers' largest payloads need; larger ones end the connection."""
 HEADERS_S = 60.0
-PING_S = 30.0
-"""Between two pings of a silent peer; one that does not answer within half of it is gone, whatever its socket says."""
 
 
 class RelayServer:
@@ -40,7 +38,6 @@ class RelayServer:
         metrics: Metrics,
         presence: Presence,
         largest: int = LARGEST_MESSAGE,
-        ping: float = PING_S,
     ) -> None:
         self._hub = hub
         self._router = router
@@ -48,7 +45,6 @@ class RelayServer:
         self._metrics = metrics
         self._presence = presence
         self._largest = largest
-        self._ping = ping or None
         self.is_draining = False
         """Set before the end: no new connections, and health says so."""
 
@@ -98,7 +94,7 @@ class RelayServer:
         except _Refused as refused:
             self._metrics.rejected.labels(refused.text.partition(":")[0]).inc()
             return web.Response(status=refused.status, text=refused.text)
-        socket = web.WebSocketResponse(max_msg_size=self._largest, compress=False, heartbeat=self._ping)
+        socket = web.WebSocketResponse(max_msg_size=self._largest, compress=False)
         await socket.prepare(request)
         transport = request.transport
         if transport is None:
@@ -106,8 +102,7 @@ class RelayServer:
         if self._hub.is_full or self.is_draining:
             await socket.close(code=1013)
             return socket
-        connection = Connection(session, cast(Transport, transport))
-        self._hub.attach(connection)
+        connection = self._hub.attach(session, cast(Transport, transport))
         self._presence.came(session)
         try:
             async for message in socket:

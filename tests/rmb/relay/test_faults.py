@@ -7,6 +7,7 @@ import base64
 import contextlib
 import os
 import shutil
+import struct
 import subprocess
 import time
 from collections.abc import Iterator
@@ -76,6 +77,26 @@ async def test_a_peer_that_is_gone_without_a_word_is_noticed(tmp_path: Path, cha
             sent = await alice.send(Session(2, "gone"), "after you left")
             async with peer(process.url, 2, "gone") as back:
                 assert await back.receive() == sent
+
+
+async def test_a_peer_that_sends_slowly_is_not_taken_for_gone(tmp_path: Path, chain: ChainProcess) -> None:
+    config = tmp_path / "relay.toml"
+    config.write_text(f'[relay]\ndomains = ["{DOMAIN}"]\nping = 1\n[chain]\nurls = ["{chain.url}"]\n')
+    with relay(tmp_path / "relay", chain, "--config", str(config)) as process:
+        slow = Session(2, "slow")
+        writer = await _mute_peer(process, slow)
+        async with peer(process.url, 1) as alice:
+            raw = message(slow, ALICE, "all of it" * 20)
+            assert 126 <= len(raw) < 1 << 16
+            frame = (
+                struct.pack("!BBHI", 0x82, 0x80 | 126, len(raw), 0) + raw
+            )  # masked with zeros: RFC 6455 §5.2
+            reading = asyncio.create_task(alice.receive())  # which answers pings
+            for number in range(len(frame)):  # answers no ping meanwhile: it is in the middle of a message
+                writer.write(frame[number : number + 1])
+                await asyncio.sleep(4 / len(frame))
+            assert await reading == raw
+        writer.close()
 
 
 async def test_a_flood_fills_neither_memory_nor_disk(tmp_path: Path, chain: ChainProcess) -> None:
