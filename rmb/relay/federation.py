@@ -69,14 +69,14 @@ class Federation:
     def send(self, raw: bytes, failed: Failed) -> None:
         """Accept a message for another relay; `failed` is called when it could not be kept."""
 
-        def kept(future: asyncio.Future[Id]) -> None:
-            if not future.cancelled() and (problem := future.exception()) is not None:
+        def kept(id: Id | StoreUnavailable) -> None:
+            if isinstance(id, StoreUnavailable):
                 self._metrics.store_failures.inc()
-                failed(f"failed to route message for another relay: {problem}")
+                failed(f"failed to route message for another relay: {id}")
             else:
                 self._metrics.received(len(raw))
 
-        self._store.queue(raw).add_done_callback(kept)
+        self._store.queue(raw, kept)
 
     async def run(self) -> None:
         """Work on the queue for ever."""

@@ -15,7 +15,7 @@ import structlog
 from rmb.gen2.session import Session
 from rmb.relay.connection import Connection, Transport, Turn
 from rmb.relay.metrics import Metrics
-from rmb.relay.stores.message_store import MessageStore, StoreUnavailable
+from rmb.relay.stores.message_store import Id, MessageStore, StoreUnavailable
 
 log = structlog.get_logger("rmb.relay")
 
@@ -145,17 +145,15 @@ class Hub:
 
     def _keep(self, session: Session, body: bytes, failed: Failed) -> None:
         self._storing[session] = self._storing.get(session, 0) + 1
-        self._store.append(str(session), body).add_done_callback(partial(self._kept, session, body, failed))
+        self._store.append(str(session), body, partial(self._kept, session, body, failed))
 
-    def _kept(self, session: Session, body: bytes, failed: Failed, future: asyncio.Future[str]) -> None:
-        self._storing[session] -= 1
-        if not self._storing[session]:
-            del self._storing[session]
-        if future.cancelled():
-            return
-        if (problem := future.exception()) is not None:
+    def _kept(self, session: Session, body: bytes, failed: Failed, id: Id | StoreUnavailable) -> None:
+        still = self._storing.pop(session) - 1
+        if still:
+            self._storing[session] = still
+        if isinstance(id, StoreUnavailable):
             self._metrics.store_failures.inc()
-            failed(f"failed to route message to peer '{session}': {problem}")
+            failed(f"failed to route message to peer '{session}': {id}")
             return
         self._metrics.received(len(body))
         connection = self._local.get(session)
@@ -165,7 +163,7 @@ class Hub:
         if not self._store_always or connection.draining or connection.is_full or not connection.is_open:
             self.bring(connection)
             return
-        connection.put(body, future.result())
+        connection.put(body, id)
         self._metrics.sent(len(body))
         self._confirm_soon(connection)
 

@@ -26,13 +26,16 @@ async def keep_alive(hub: Hub, metrics: Metrics, period: float) -> None:
     A part of a message counts as an answer.  Runs for ever.
     """
     loop = asyncio.get_running_loop()
+    looked = loop.time()
     while True:
         await asyncio.sleep(period / LOOKS)
+        slept = loop.time() - looked > period / 2  # we ourselves: answers may be lying in the sockets
+        looked = loop.time()
         for number, connection in enumerate(hub.connections, 1):
             if number % AT_ONCE == 0:
                 await asyncio.sleep(0)
-            now, silence = loop.time(), connection.silence()
-            if silence < period and (connection.asked is None or silence < now - connection.asked):
+            now = loop.time()
+            if slept or connection.silence() < period:
                 connection.asked = None
             elif connection.asked is None:
                 connection.ask(now)

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-import asyncio
+from collections.abc import Callable, Iterable
 from typing import Protocol
+
+import structlog
 
 from rmb.errors import RmbError
 
-Id = str
-"""Of a stored message; ids of one session grow in the order of storing."""
+log = structlog.get_logger("rmb.relay")
+
+Id = str | int
+"""Of a stored message, as its store makes them; those of one session grow in the order of storing."""
 FIRST: Id = "0"
 """Before every id."""
 
@@ -22,11 +26,24 @@ class StoreUnavailable(RmbError):
     """Nothing can be stored now; the message was not accepted."""
 
 
+Kept = Callable[[Id | StoreUnavailable], None]
+"""Told once, in the loop: the id of a message that is durable now, or why it could not be kept."""
+
+
+def tell(answers: Iterable[tuple[Kept, Id | StoreUnavailable]]) -> None:
+    """Tell each what became of its message; one that fails keeps nobody else from being told."""
+    for kept, answer in answers:
+        try:
+            kept(answer)
+        except Exception:
+            log.exception("a stored message could not be gone on with")
+
+
 class MessageStore(Protocol):
     """Keeps messages for sessions, and a queue of messages for other relays."""
 
-    def append(self, session: str, message: bytes) -> asyncio.Future[Id]:
-        """Keep a message.  The future has its id once it is durable; it fails with StoreUnavailable."""
+    def append(self, session: str, message: bytes, kept: Kept) -> None:
+        """Keep a message.  Those of one session are told of in their order."""
         ...
 
     async def read(self, session: str, after: Id, count: int) -> list[tuple[Id, bytes]]:
@@ -37,7 +54,7 @@ class MessageStore(Protocol):
         """Forget messages that were delivered, soon: after a crash they may be delivered again."""
         ...
 
-    def queue(self, message: bytes) -> asyncio.Future[Id]:
+    def queue(self, message: bytes, kept: Kept) -> None:
         """Keep a message for another relay; as `append`."""
         ...
 

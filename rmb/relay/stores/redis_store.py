@@ -10,11 +10,14 @@ from __future__ import annotations
 import asyncio
 from typing import Any
 
+import structlog
 from redis.exceptions import RedisError, ResponseError
 
 from rmb.redis_link import RedisAddress
-from rmb.relay.stores.message_store import IDLE_LIFE_S, MAX_IN_SESSION, Id, StoreUnavailable
+from rmb.relay.stores.message_store import IDLE_LIFE_S, MAX_IN_SESSION, Id, Kept, StoreUnavailable, tell
 from rmb.relay.stores.redis_connection import connect
+
+log = structlog.get_logger("rmb.relay")
 
 BODY = b"_"
 QUEUE_KEY = "relay.federation.stream"
@@ -38,14 +41,14 @@ class RedisStore:
         self._address = ", ".join(map(str, nodes))
         self._is_cluster = cluster
         self._instance = instance
-        self._waiting: list[tuple[str | None, bytes, asyncio.Future[Id]]] = []
+        self._waiting: list[tuple[str | None, bytes, Kept]] = []
         self._doomed: dict[str, list[Id]] = {}
         self._done: list[Id] = []
         self._writer: asyncio.Task[None] | None = None
         self._has_group = False
 
-    def append(self, session: str, message: bytes) -> asyncio.Future[Id]:
-        return self._add(session, message)
+    def append(self, session: str, message: bytes, kept: Kept) -> None:
+        self._add(session, message, kept)
 
     async def read(self, session: str, after: Id, count: int) -> list[tuple[Id, bytes]]:
         start = "-" if after == "0" else f"({after}"
@@ -57,8 +60,8 @@ class RedisStore:
             self._doomed.setdefault(session, []).extend(ids)
             self._wake()
 
-    def queue(self, message: bytes) -> asyncio.Future[Id]:
-        return self._add(None, message)
+    def queue(self, message: bytes, kept: Kept) -> None:
+        self._add(None, message, kept)
 
     async def take(self, count: int) -> list[tuple[Id, bytes]]:
         if not self._has_group:
@@ -88,14 +91,12 @@ class RedisStore:
             await self._writer
         await self.redis.aclose()
 
-    def _add(self, session: str | None, message: bytes) -> asyncio.Future[Id]:
-        future: asyncio.Future[Id] = asyncio.get_running_loop().create_future()
+    def _add(self, session: str | None, message: bytes, kept: Kept) -> None:
         if len(self._waiting) >= MAX_WAITING:
-            future.set_exception(StoreUnavailable(f"{MAX_WAITING} messages wait for Redis already"))
-            return future
-        self._waiting.append((session, message, future))
+            kept(StoreUnavailable(f"{MAX_WAITING} messages wait for Redis already"))
+            return
+        self._waiting.append((session, message, kept))
         self._wake()
-        return future
 
     def _wake(self) -> None:
         if self._writer is None:
@@ -112,21 +113,25 @@ class RedisStore:
                 doomed, self._doomed = self._doomed, {}
                 done, self._done = self._done, []
                 try:
-                    await self._write_batch(waiting, doomed, done)
+                    answers = await self._write_batch(waiting, doomed, done)
                 except Exception as error:  # whatever it is, those who wait have to hear of it
-                    for _, _, future in waiting:
-                        if not future.done():
-                            future.set_exception(_unavailable(error))
+                    answers = [error] * len(waiting)
+                tell(
+                    (kept, _unavailable(answer) if isinstance(answer, Exception) else answer)
+                    for (_, _, kept), answer in zip(waiting, answers, strict=True)
+                )
+                if self._is_cluster:  # whose pipelines publish nothing
+                    await self._wake_others({session for session, _, _ in waiting if session is not None})
         finally:
             self._writer = None
 
     async def _write_batch(
         self,
-        waiting: list[tuple[str | None, bytes, asyncio.Future[Id]]],
+        waiting: list[tuple[str | None, bytes, Kept]],
         doomed: dict[str, list[Id]],
         done: list[Id],
-    ) -> None:
-        """Raises StoreUnavailable."""
+    ) -> list[Id | Exception]:
+        """An id, or what went wrong, for each that waits.  Raises StoreUnavailable for all."""
         pipe = self.redis.pipeline(transaction=not self._is_cluster)
         for session, message, _ in waiting:
             if session is None:
@@ -144,16 +149,15 @@ class RedisStore:
             pipe.xack(QUEUE_KEY, GROUP, *done)
             pipe.xdel(QUEUE_KEY, *done)
         answers = await self._ask(pipe.execute(raise_on_error=not self._is_cluster))
-        for (_, _, future), number in zip(waiting, answers, strict=False):
-            if future.done():
-                continue
-            if isinstance(number, Exception):
-                future.set_exception(_unavailable(number))
-            else:
-                future.set_result(number.decode())
-        if self._is_cluster:  # whose pipelines publish nothing
-            for session in sessions:
+        return [each if isinstance(each, Exception) else each.decode() for each in answers[: len(waiting)]]
+
+    async def _wake_others(self, sessions: set[str]) -> None:
+        """Tell other processes for which sessions something was stored; they look by themselves when they connect."""
+        try:
+            for session in sorted(sessions):
                 await self._ask(self.redis.publish(WAKE, f"{self._instance} {session}"))
+        except StoreUnavailable as error:
+            log.warning("other relay processes are not told what was stored", why=str(error))
 
     async def _ask(self, question: Any) -> Any:
         try:

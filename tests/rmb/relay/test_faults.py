@@ -19,7 +19,6 @@ import pytest
 from rmb.gen2.envelope import Envelope, Error
 from rmb.gen2.session import Session
 from rmb.relay.stores.message_store import MAX_IN_SESSION
-from rmb.relay.stores.sqlite_store import TRIM_EVERY
 from tests.rmb.relay.grid import (
     DOMAIN,
     OTHER_DOMAIN,
@@ -122,7 +121,7 @@ async def test_a_flood_fills_neither_memory_nor_disk(tmp_path: Path, chain: Chai
                     if found[-1] == last:
                         break
         assert found[-1] == last, "the newest are kept"
-        assert len(found) <= MAX_IN_SESSION + TRIM_EVERY
+        assert len(found) <= MAX_IN_SESSION
 
 
 async def test_what_comes_from_a_relay_goes_to_no_other_relay(tmp_path: Path, chain: ChainProcess) -> None:
