@@ -28,6 +28,8 @@ WAKE = "relay.wake"
 CLAIM_IDLE_MS = 3000
 BLOCK_MS = 500
 ANSWER_TIMEOUT_S = 20.0
+RENEW_S = 60.0
+"""How often the life of a stream is set anew, at most; it is longer by as much."""
 MAX_WAITING = 100_000
 MAX_IN_QUEUE = 1_000_000
 
@@ -46,6 +48,9 @@ class RedisStore:
         self._done: list[Id] = []
         self._writer: asyncio.Task[None] | None = None
         self._has_group = False
+        self._renewed: set[str] = set()
+        """Sessions whose streams' life was set since `_renewing`."""
+        self._renewing = 0.0
 
     def append(self, session: str, message: bytes, kept: Kept) -> None:
         self._add(session, message, kept)
@@ -116,6 +121,7 @@ class RedisStore:
                     answers = await self._write_batch(waiting, doomed, done)
                 except Exception as error:  # whatever it is, those who wait have to hear of it
                     answers = [error] * len(waiting)
+                    self._renewed = set()  # it may come back with nothing
                 tell(
                     (kept, _unavailable(answer) if isinstance(answer, Exception) else answer)
                     for (_, _, kept), answer in zip(waiting, answers, strict=True)
@@ -139,8 +145,12 @@ class RedisStore:
             else:
                 pipe.xadd(f"stream:{session}", {BODY: message}, maxlen=MAX_IN_SESSION, approximate=True)
         sessions = sorted({session for session, _, _ in waiting if session is not None})
+        now = asyncio.get_running_loop().time()
+        if now > self._renewing + RENEW_S:
+            self._renewing, self._renewed = now, set()
         for session in sessions:
-            pipe.expire(f"stream:{session}", IDLE_LIFE_S)
+            if session not in self._renewed:
+                pipe.expire(f"stream:{session}", IDLE_LIFE_S + int(RENEW_S))
             if not self._is_cluster:
                 pipe.publish(WAKE, f"{self._instance} {session}")
         for session, ids in doomed.items():
@@ -149,6 +159,7 @@ class RedisStore:
             pipe.xack(QUEUE_KEY, GROUP, *done)
             pipe.xdel(QUEUE_KEY, *done)
         answers = await self._ask(pipe.execute(raise_on_error=not self._is_cluster))
+        self._renewed.update(sessions)
         return [each if isinstance(each, Exception) else each.decode() for each in answers[: len(waiting)]]
 
     async def _wake_others(self, sessions: set[str]) -> None:
