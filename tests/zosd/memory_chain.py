@@ -20,6 +20,7 @@ from tfchain.models import (
     Farm,
     FinalisedBlock,
     Head,
+    NameContract,
     Node,
     NodeContract,
     PublicIp,
@@ -63,6 +64,7 @@ class MemoryChain:
     own_twin: TwinId | None = None
     relay: str | None = None
     made: Node | None = None
+    names: dict[str, ContractId] = field(default_factory=dict)
 
     def _reach(self) -> None:
         if self.away:
@@ -89,6 +91,10 @@ class MemoryChain:
 
     async def contracts(self, ids: Sequence[ContractId]) -> dict[ContractId, Contract]:
         return {id: self.live[id] for id in ids if id in self.live}
+
+    async def contract_by_name(self, name: str) -> ContractId | None:
+        self._reach()
+        return self.names.get(name)
 
     async def report_uptime(self, key: Identity, uptime: int, hint: int) -> None:
         self._reach()
@@ -151,6 +157,19 @@ class MemoryChain:
     def sign_up(self, contract: int, state: ContractState = ContractState.CREATED) -> None:
         content = NodeContract(NODE, "", b"", 0, ())
         self.live[ContractId(contract)] = Contract(ContractId(contract), TWIN, state, content)
+
+    def reserve(self, name: str, contract: int, twin: TwinId = TWIN) -> None:
+        id = ContractId(contract)
+        self.names[name] = id
+        self.live[id] = Contract(id, twin, ContractState.CREATED, NameContract(name))
+
+    def release(self, name: str) -> None:
+        """The name contract is cancelled."""
+        id = self.names.pop(name)
+        del self.live[id]
+        self.number += 1
+        event = Event(CONTRACTS, "NameContractCanceled", {"contract_id": id})
+        self.blocks.put_nowait(FinalisedBlock(self.number, b"", (event,)))
 
     def happen(self, name: str, contract: int, node: int = NODE, **more: Any) -> None:
         self.number += 1

@@ -185,9 +185,17 @@ async def test_a_gateway_needs_the_name_contract_of_its_twin(
         wanted = await grid.contract(Deployment(workloads=gateways("a")[:1]))
         refusal = await grid.bus.refusal("zos.deployment.deploy", raw=wanted.to_json(), twin=grid.twin)
         assert refusal == "a name contract with the given name must be reserved first: 'aname'"
-        await grid.chain.create_name_contract(grid.user, "aname")
+        name = await grid.chain.create_name_contract(grid.user, "aname")
         await grid.deploy(wanted)
         await grid.until(lambda: grid.good(wanted.contract_id), LIMIT_S)
+        # Without the name the gateway has to go; its deployment stays.
+        await grid.chain.cancel_contract(grid.user, name)
+
+        async def gone() -> bool:
+            return await grid.states(wanted.contract_id) == {}
+
+        await grid.until(gone, LIMIT_S)
+        assert await grid.get(wanted.contract_id) is not None
 
 
 async def test_a_node_that_is_rented_serves_its_renter(

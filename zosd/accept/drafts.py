@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 
 from gridtypes import (
     Deployment,
+    Name,
     Result,
     ResultState,
     UpgradeError,
@@ -200,6 +201,17 @@ def leave(record: DeploymentRecord, reason: str, now: float) -> tuple[Change, ..
     ]
     changes.append(PutJob(record.key, Job("deprovision", now)))
     return tuple(changes)
+
+
+def withdraw(record: DeploymentRecord, name: Name, reason: str, now: float) -> tuple[Change, ...]:
+    """One workload has to go; nothing when it is not there or goes already."""
+    workload = record.workload(name)
+    if workload is None or workload.leaving:
+        return ()
+    return (
+        PutWorkload(record.key, replace(workload, leaving=reason)),
+        PutJob(record.key, Job("deprovision", now)),
+    )
 
 
 def _added(key: Key, position: int, workload: Workload, now: float) -> tuple[Change, Change]:

@@ -18,6 +18,7 @@ from tfchain.grid_events import (
     ContractGracePeriodEnded,
     ContractGracePeriodStarted,
     FarmStored,
+    NameContractCanceled,
     NodeContractCanceled,
     NodePublicConfigStored,
     PowerTargetChanged,
@@ -26,6 +27,7 @@ from tfchain.grid_events import (
 from tfchain.models import Contract, ContractState, Event, Farm, FinalisedBlock, PublicConfig
 from zosd.chainlife.cursor import JournalCursor
 from zosd.chainlife.farmer import Farmer
+from zosd.chainlife.names import NameWatch
 from zosd.chainlife.notes import FARM_ADDRESSES, PUBLIC_CONFIG
 from zosd.chainlife.orders import Orders
 from zosd.clock import Clock
@@ -68,6 +70,7 @@ class Follower:
         self._chain = chain
         self._journal = journal
         self._orders = orders
+        self._names = NameWatch(chain, journal, orders, clock)
         self._cursor = cursor
         self._clock = clock
         self._compare_period = compare_period
@@ -118,6 +121,7 @@ class Follower:
         contracts = await self._chain.contracts([record.key.contract for record in stored])
         for record in stored:
             await self._compare_one(record, contracts.get(record.key.contract), active, stamp)
+        await self._names.check(stamp, YOUNG)
         found = await self._chain.node(node)
         if found is not None:
             await self._put_public_config(found.public_config)
@@ -151,6 +155,9 @@ class Follower:
         match read(event):
             case NodeContractCanceled(contract_id, node_id, twin_id) if node_id == node:
                 await self._orders.leave(Key(twin_id, contract_id), CANCELLED)
+            case NameContractCanceled() if not self._names.is_empty:
+                # The event tells no name; the state that is read is not older than the event.
+                await self._names.check(await self._chain.now() / 1000, 0.0)
             case ContractGracePeriodStarted(contract_id, node_id, twin_id, _) if node_id == node:
                 await self._orders.pause(Key(twin_id, contract_id), True)
             case ContractGracePeriodEnded(contract_id, node_id, twin_id) if node_id == node:

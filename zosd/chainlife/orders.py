@@ -8,6 +8,7 @@ from typing import TypeVar
 
 import structlog
 
+from gridtypes import Name
 from zosd.accept import drafts
 from zosd.clock import Clock
 from zosd.journal.changes import PutJob, SetPaused
@@ -43,6 +44,17 @@ class Orders:
                 return
             await self._journal.commit("leave", drafts.leave(record, reason, self._clock.time()))
         log.info("contract ended, deployment goes", deployment=str(key), reason=reason)
+        self._wake(key)
+
+    async def withdraw(self, key: Key, name: Name, reason: str) -> None:
+        """Something that one workload needs of the chain is gone: remove it, and leave the others."""
+        async with self._journal.altering(key):
+            record = self._journal.ledger.get(key)
+            changes = drafts.withdraw(record, name, reason, self._clock.time()) if record is not None else ()
+            if not changes:
+                return
+            await self._journal.commit("withdraw", changes)
+        log.info("workload goes", deployment=str(key), workload=name, reason=reason)
         self._wake(key)
 
     async def pause(self, key: Key, paused: bool) -> None:
