@@ -60,6 +60,13 @@ class BlockFiles:
             return {}
         return {file.lfn: file for file in self.source.get_files(block)}
 
+    def names(self, block: Block) -> dict[int | str, str]:
+        """Names of files by number: those of the store, and those that have changed."""
+        found: dict[int | str, str] = {}
+        for files in (self.stored(block), block.pinned_files or {}):
+            found.update({file.id: file.lfn for file in files.values() if file.id})
+        return found
+
     def pin_new(self, block: Block) -> None:
         """Begin the list of a block that the store does not have."""
         if self.tracked:
