@@ -29,21 +29,28 @@ class Component(_Section):
 
 
 class InventoryConfig(_Section):
-    """Where the inventory is stored, and the file that defines its partitions."""
+    """Where the inventory is stored, and the file that defines its partitions.
+
+    Without `persistency` another server's store is read.  `reading` is this server's `user` and `passwd` at the stores
+    of others, where they are not those at the master.
+    """
 
     persistency: Component | None = None
     partition_def_path: str | None = None
+    reading: dict[str, str] | None = None
 
 
 class MasterConfig(_Section):
     """Where users, rights, the queue and the log of changes are.
 
     A file of one server; or a database of a fleet; or `replicas`, MariaDBs of a group by name, one of them on the
-    machine of every server and named as it: the fleet survives the loss of any of them.
+    machine of every server and named as it: the fleet survives the loss of any of them.  `readonly_params` hold the
+    user that only reads, for the stores of other servers.
     """
 
     path: str | None = None
     db_params: dict[str, Any] | None = None
+    readonly_params: dict[str, Any] | None = None
     replicas: dict[str, dict[str, Any]] | None = None
 
     @model_validator(mode="before")
@@ -53,7 +60,11 @@ class MasterConfig(_Section):
         if isinstance(values, dict) and "module" in values:
             known = {"module", "config", "readonly_config"}
             if set(values) <= known and isinstance(values.get("config"), dict):
-                return {"db_params": values["config"].get("db_params")}
+                reading = values.get("readonly_config") or {}
+                return {
+                    "db_params": values["config"].get("db_params"),
+                    "readonly_params": reading.get("db_params"),
+                }
         return values
 
     @model_validator(mode="after")
@@ -179,6 +190,19 @@ class ServerConfig(_Section):
     user: str | None = None
     defaults: dict[str, Any] = Field(default_factory=dict)
     notification_recipient: str = ""
+
+    def credentials(self) -> dict[str, str]:
+        """User and passwd of this server at the stores of others: nobody tells it theirs."""
+        master = self.manager.master
+        for params in (
+            self.inventory.reading,
+            master.readonly_params,
+            master.db_params,
+            (master.replicas or {}).get(self.name or ""),
+        ):
+            if params and "user" in params:
+                return {key: str(params[key]) for key in ("user", "passwd") if key in params}
+        return {}
 
 
 def read_server_config(path: str | None = None) -> ServerConfig:

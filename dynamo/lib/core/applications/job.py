@@ -12,9 +12,10 @@ from enum import Enum
 from typing import Any
 
 from dynamo.core.applications.batch import BatchReader
-from dynamo.core.applications.child import READY, TAKEN, Task, run_child
+from dynamo.core.applications.child import AHEAD, READY, TAKEN, Task, run_child
 from dynamo.core.applications.questions import answer_frame
 from dynamo.core.authorizer import Authorizer
+from dynamo.core.borrowed import StoreAhead
 from dynamo.core.dynamoinventory import BatchRefused, DynamoInventory
 from dynamo.core.objectrepository import Action
 from dynamo.core.registry.access import Note
@@ -77,7 +78,8 @@ class Job:
     ) -> None:
         """Fork the child, and wait until it has its own view of the store.
 
-        The image must not change meanwhile.  Raises BatchRefused when the child does not come up.
+        The image must not change meanwhile.  Raises BatchRefused when the child does not come up, StoreAhead when
+        a borrowed store has gone on; it may be started again then.
         """
         ours, theirs = socket.socketpair()
         store = inventory.store
@@ -95,13 +97,17 @@ class Job:
         loop.add_reader(watch, self._reap, watch)
         try:
             async with asyncio.timeout(READY_S):
-                if await loop.sock_recv(ours, 1) == READY:
+                word = await loop.sock_recv(ours, 1)
+                if word == READY:
                     return
         except TimeoutError:
-            pass
+            word = b""
         self._signal(signal.SIGKILL)
         await self._exit
         ours.close()
+        if word == AHEAD:
+            self._exit = loop.create_future()
+            raise StoreAhead("The borrowed store has gone on while a program was started")
         raise BatchRefused("The program's process could not be started; its _stderr says why")
 
     def _reap(self, watch: int) -> None:

@@ -161,6 +161,8 @@ class Scheduler:
             group.create_task(self._run(app, job))
 
     def _next(self) -> Application | None:
+        if self.member.is_draining or not self.member.is_online:
+            return None
         locked = self.desk.answer("locks.locked", {}, may_change=False)
         if self.queue.has_waiting_writer(locked) and self.member.take_write_slot():
             app = self.queue.assign_next(self.name, True, locked)
@@ -204,9 +206,8 @@ class Scheduler:
             app.title, executable, app.user_id
         ):
             return Status.AUTHFAILED, None
-        async with self.member.image:
-            await self._with_database(self.member.catch_up)
-            await job.start(self.inventory, await self._with_database(lambda: Authorizer(self.users)))
+        authorizer = await self._with_database(lambda: Authorizer(self.users))
+        await self.member.with_image(lambda: job.start(self.inventory, authorizer), None)
         await self._with_database(lambda: self.queue.set_status(app.id, Status.RUN))
         await self._notify()
         async with asyncio.TaskGroup() as group:

@@ -37,7 +37,9 @@ class MySQLInventoryStore(SQLInventoryStore):
         """Nothing to do: a child closes its copy of the connection without a word to the server."""
 
     def new_handle(self, read_only: bool = True) -> MySQLInventoryStore:
-        return MySQLInventoryStore({"db_params": {**self._params, "read_only": read_only}})
+        handle = MySQLInventoryStore({"db_params": {**self._params, "read_only": read_only}})
+        handle.by_name = self.by_name
+        return handle
 
     def open_snapshot(self) -> MySQLInventoryStore:
         handle = self.new_handle()
