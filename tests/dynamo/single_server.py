@@ -51,6 +51,7 @@ class SingleServer:
         has_store: bool = True,
         start_timeout: float = LIMIT_S,
         applications: bool = True,
+        applications_config: dict[str, Any] | None = None,
     ) -> None:
         self.folder = folder
         self._prefix = list(prefix)
@@ -89,6 +90,7 @@ class SingleServer:
                     "applications": {
                         "enabled": applications,
                         "sequence_round": 0.2,
+                        **(applications_config or {}),
                         "server": {
                             "workarea_base": str(self.work_base),
                             "certfile": str(host),

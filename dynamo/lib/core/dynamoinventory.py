@@ -56,6 +56,7 @@ class DynamoInventory(Repository):
         persistency = config.get("persistency", None)
         if persistency is not None:
             self.init_store(persistency["module"], persistency["config"])
+            self._opened().readonly_config = persistency.get("readonly_config")
 
     @property
     def has_store(self) -> bool:

@@ -12,7 +12,9 @@ import time
 from logging.handlers import RotatingFileHandler
 from pathlib import Path
 
+from dynamo.core.applications.cgroups import Limits
 from dynamo.core.applications.door import Door
+from dynamo.core.applications.sandbox import Confinement
 from dynamo.core.applications.scheduler import Scheduler
 from dynamo.core.cluster.guardian_process import GuardianProcess
 from dynamo.core.cluster.member import Member, StartTimeout
@@ -113,6 +115,16 @@ class Server:
         door = applications.server
         if door is None:
             raise ConfigurationError("applications.enabled needs applications.server, where clients come in")
+        area = Path(door.workarea_base).resolve()
+        limits = Limits(applications.max_memory, applications.max_processes)
+        confinement = Confinement(applications.user, area, limits)
+        for line in confinement.report():
+            (LOG.warning if "NOT" in line else LOG.info)("Programs are confined: %s", line)
+        store = self._config.inventory.persistency
+        if store is not None and "db_params" in store.config and store.readonly_config is None:
+            LOG.warning(
+                "Programs read the store as the user that writes it; configure inventory.persistency.readonly_config"
+            )
         authorizations = Authorizations(self.master)
         scheduler = Scheduler(
             self.member,
@@ -120,11 +132,11 @@ class Server:
             authorizations,
             Users(self.master),
             Desk(self.master),
-            Path(door.workarea_base),
+            area,
             timeout=applications.timeout,
             retain_days=applications.retain_records_for,
             max_procs=applications.max_procs,
-            user=applications.user,
+            confinement=confinement,
             poll=self._config.status_poll_interval,
         )
         sequences = SequenceRunner(
@@ -134,7 +146,7 @@ class Server:
         self._scheduler = scheduler
         group.create_task(sequences.serve())
         group.create_task(scheduler.serve())
-        group.create_task(self._serve_all(self.door, scheduler, Path(door.workarea_base) / "web"))
+        group.create_task(self._serve_all(self.door, scheduler, area / "web"))
 
     async def _drain(self) -> None:
         """Look whether this server was told to leave, and has finished."""

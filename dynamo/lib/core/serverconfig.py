@@ -9,6 +9,7 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 
+from dynamo.core.secrets import remembered
 from dynamo.dataformat import Configuration, ConfigurationError
 
 DEFAULT_PATH = "/etc/dynamo/server_config.json"
@@ -121,13 +122,18 @@ def _opened_component(values: Any) -> Any:
 
 
 class ApplicationsConfig(_Section):
-    """How applications run.  Times in seconds, and days for records."""
+    """How applications run.  Times in seconds, and days for records.
+
+    `max_memory` in bytes is what a program may have beyond the image; `max_processes` counts threads as well.
+    """
 
     enabled: bool = True
     server: Annotated[DoorConfig | None, BeforeValidator(_opened_component)] = None
     timeout: int = Field(default=7200, ge=1)
     retain_records_for: int = Field(default=7, ge=1)
     max_procs: int = Field(default=8, ge=1, le=256)
+    max_memory: int = Field(default=4 << 30, ge=64 << 20)
+    max_processes: int = Field(default=512, ge=1)
     user: str | None = None
     sequence_round: float = Field(default=10.0, gt=0, le=3600)
 
@@ -211,7 +217,7 @@ def read_server_config(path: str | None = None) -> ServerConfig:
     Raises ConfigurationError, with the path of the key that is wrong.
     """
     place = Path(path or os.environ.get("DYNAMO_SERVER_CONFIG") or DEFAULT_PATH)
-    values = json.loads(Configuration(place).dump_json())
+    values = remembered(json.loads(Configuration(place).dump_json()))
     try:
         return ServerConfig.model_validate(values)
     except ValidationError as error:

@@ -9,13 +9,14 @@ import os
 import signal
 import socket
 import traceback
+from dataclasses import dataclass
 from pathlib import Path
 from typing import NoReturn
 
 from dynamo.core.applications.batch import BatchReader, batch_frames
 from dynamo.core.applications.child import AHEAD, EXIT_FAILED, READY, leave_the_server, own_view
 from dynamo.core.applications.questions import ChildChannel, answer_frame
-from dynamo.core.applications.sandbox import confine
+from dynamo.core.applications.sandbox import Cell, confine
 from dynamo.core.applications.scheduler import Scheduler
 from dynamo.core.authorizer import Authorizer
 from dynamo.core.borrowed import StoreAhead
@@ -39,6 +40,20 @@ MAX_ANSWER = 256 << 20
 _SLOT, _YES, _QUESTION = b"W", b"Y", b"Q"
 
 
+@dataclass(frozen=True, slots=True)
+class _Child:
+    pid: int
+    channel: socket.socket
+    cell: Cell
+
+    async def end(self, scheduler: Scheduler) -> None:
+        self.channel.close()
+        await _reap(self.pid)
+        problem = scheduler.confinement.leave(self.cell)
+        if problem:
+            LOG.warning("The process of a request was ended: %s", problem)
+
+
 async def answer_in_child(
     request: WebRequest,
     loader: Loader,
@@ -50,16 +65,15 @@ async def answer_in_child(
     try:
         async with asyncio.timeout(ANSWER_S):
             try:
-                pid, channel = await scheduler.member.with_image(
+                child = await scheduler.member.with_image(
                     lambda: _forked(request, loader, config, scheduler, scratch), IMAGE_S
                 )
             except OperationalError as error:
                 return envelope(503, f"Server temporarily not available: {error}")
             try:
-                return await _served(channel, scheduler)
+                return await _served(child.channel, scheduler)
             finally:
-                channel.close()
-                await _reap(pid)
+                await child.end(scheduler)
     except DynamoError as error:
         return envelope(500, f"Nothing was changed: {error}")
     except TimeoutError:
@@ -102,8 +116,8 @@ async def _served(channel: socket.socket, scheduler: Scheduler) -> Answer:
 
 async def _forked(
     request: WebRequest, loader: Loader, config: Configuration, scheduler: Scheduler, scratch: Path
-) -> tuple[int, socket.socket]:
-    """Number and channel of a child that has its own view of the store.
+) -> _Child:
+    """A child that has its own view of the store.
 
     The image must not change meanwhile.  Raises StoreAhead, OperationalError when the child does not come up.
     """
@@ -114,33 +128,34 @@ async def _forked(
         store.release()
     authorizer = Authorizer(scheduler.users)
     now = FleetNow([app.public() for app in scheduler.queue.newest()], scheduler.member.servers_now())
-    pid = os.fork()
-    if pid == 0:
-        _run_child(
-            request,
-            loader,
-            config,
-            scheduler.inventory,
-            store,
-            authorizer,
-            now,
-            theirs,
-            scratch,
-            scheduler.console_user,
-        )
+    with scheduler.confinement.cell() as cell:
+        pid = os.fork()
+        if pid == 0:
+            _run_child(
+                request,
+                loader,
+                config,
+                scheduler.inventory,
+                store,
+                authorizer,
+                now,
+                theirs,
+                scratch,
+                cell,
+            )
     theirs.close()
+    child = _Child(pid, ours, cell)
     word = b""
     try:
         word = await asyncio.get_running_loop().sock_recv(ours, 1)
     finally:
         if word != READY:
-            ours.close()
-            await _reap(pid)
+            await child.end(scheduler)
     if word == AHEAD:
         raise StoreAhead("The borrowed store has gone on while a request was started")
     if word != READY:
         raise OperationalError("The server has no process for this request")
-    return pid, ours
+    return child
 
 
 async def _answered(channel: socket.socket, scheduler: Scheduler) -> bytes:
@@ -186,14 +201,14 @@ def _run_child(
     now: FleetNow,
     channel: socket.socket,
     scratch: Path,
-    user: str | None,
+    cell: Cell,
 ) -> NoReturn:
     try:
         leave_the_server(channel, scratch, None)
         logging.basicConfig(level=logging.INFO)
         proxy = own_view(inventory, store, channel)
         channel.sendall(READY)
-        confine(scratch, user, with_network=True)
+        confine(scratch, cell, with_network=True)
 
         def take_write_slot() -> bool:
             channel.sendall(_SLOT)

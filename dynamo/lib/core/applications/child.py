@@ -19,7 +19,7 @@ from typing import NoReturn
 from dynamo.core import executable as interface
 from dynamo.core.applications.batch import batch_frames
 from dynamo.core.applications.questions import ChildChannel
-from dynamo.core.applications.sandbox import confine
+from dynamo.core.applications.sandbox import Cell, confine
 from dynamo.core.authorizer import Authorizer
 from dynamo.core.borrowed import StoreAhead, level_snapshot
 from dynamo.core.components.persistency import InventoryStore
@@ -50,11 +50,11 @@ class Task:
     args: str
     auth_level: AuthLevel
     work_area: Path
-    user: str | None
 
 
 def run_child(
     task: Task,
+    cell: Cell,
     inventory: DynamoInventory,
     store: InventoryStore | None,
     channel: socket.socket,
@@ -67,7 +67,7 @@ def run_child(
         leave_the_server(channel, task.work_area, stdin)
         proxy = own_view(inventory, store, channel)
         channel.sendall(READY)
-        confine(task.work_area, task.user, with_network=task.auth_level is not AuthLevel.NOAUTH)
+        confine(task.work_area, cell, with_network=task.auth_level is not AuthLevel.NOAUTH)
         exit_code = _work(task, proxy, authorizer, channel)
     except KeyboardInterrupt:
         exit_code = EXIT_TERMINATED

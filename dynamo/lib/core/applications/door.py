@@ -252,9 +252,9 @@ class Door:
             return self._scheduler.new_work_area()
         if not isinstance(wanted, str) or not os.path.isabs(wanted) or len(wanted) > 1024:
             raise Refused(f"path is {wanted!r}; give an absolute path")
-        area = Path(wanted)
+        area = Path(wanted).resolve()
         base = Path(self._config.workarea_base).resolve()
-        if base not in area.resolve().parents:
+        if base not in area.parents:
             raise Refused(f"Work area {wanted} does not lie below {base}")
         area.mkdir(mode=0o700, parents=True, exist_ok=True)
         return area
@@ -310,9 +310,10 @@ class Door:
         console = os.fdopen(ours, "wb", buffering=0)
         try:
             job = Job(
-                Task(None, "", AuthLevel.NOAUTH, area, self._scheduler.console_user),
+                Task(None, "", AuthLevel.NOAUTH, area),
                 None,
                 self._scheduler.desk,
+                self._scheduler.confinement,
             )
             authorizer = Authorizer(self._scheduler.users)
             await self._scheduler.member.with_image(

@@ -14,6 +14,7 @@ from typing import TypeVar
 
 from dynamo.core.applications.child import Task
 from dynamo.core.applications.job import Ending, Job, Outcome
+from dynamo.core.applications.sandbox import Confinement
 from dynamo.core.authorizer import Authorizer
 from dynamo.core.cluster.member import Member
 from dynamo.core.components.impl.database import OutcomeUnknown
@@ -59,7 +60,7 @@ class Scheduler:
         timeout: float,
         retain_days: int,
         max_procs: int,
-        user: str | None,
+        confinement: Confinement,
         poll: float,
     ) -> None:
         self.member = member
@@ -74,7 +75,7 @@ class Scheduler:
         self._timeout = timeout
         self._retain_days = retain_days
         self._max_procs = max_procs
-        self.console_user = user
+        self.confinement = confinement
         self._poll = poll
         self._cleaned = -CLEAN_S
         self._wake = asyncio.Event()
@@ -175,8 +176,8 @@ class Scheduler:
         hours = app.timeout
         limit = self._timeout if hours == 0 else hours * 3600.0
         area = Path(app.path) if app.user_host == self.name else self.new_work_area()
-        task = Task(self.queue.executable(app.id), app.args, app.auth_level, area, self.console_user)
-        return Job(task, None if hours < 0 else max(limit, 1.0), self.desk)
+        task = Task(self.queue.executable(app.id), app.args, app.auth_level, area)
+        return Job(task, None if hours < 0 else max(limit, 1.0), self.desk, self.confinement)
 
     async def _run(self, app: Application, job: Job) -> None:
         status: Status = Status.FAILED

@@ -53,6 +53,8 @@ class Commit:
 class InventoryStore(ABC):
     """A relational image of the inventory."""
 
+    readonly_config: dict[str, Any] | None = None
+    """The configuration with a user that may read and nothing else, for what programs inherit."""
     by_name: bool = False
     """Are objects looked up by name?  Numbers in memory mean nothing in a store that another server changes."""
 
