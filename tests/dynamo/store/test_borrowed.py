@@ -22,8 +22,8 @@ from dynamo.dataformat import (
     wire,
 )
 
-from tests.dynamo.operations import operations
-from tests.dynamo.snapshot import snapshot
+from tests.dynamo.operations import operations, with_named_files
+from tests.dynamo.snapshot import named_snapshot, snapshot
 from tests.dynamo.store.conftest import Opener
 
 BATCHES = 12
@@ -47,28 +47,6 @@ def _with_files(server: DynamoInventory) -> None:
     server.update(BlockReplica("/A/1#b", "S", None, size=10, file_ids=["/f1"]))
 
 
-def _plain(inventory: DynamoInventory) -> dict[str, object]:
-    """Everything, with names of files in the lists of replicas."""
-    value = snapshot(inventory)
-    for dataset in inventory.datasets.values():
-        for block in dataset.blocks:
-            names = inventory.files.names(block)
-            for replica in block.replicas:
-                if replica.file_ids is not None:
-                    places = value["datasets"][dataset.name]["replicas"][replica.site.name]
-                    listed = sorted(str(names.get(member, member)) for member in replica.file_ids)
-                    places["block_replicas"][block.name]["file_ids"] = listed
-    return value
-
-
-def _named(value: dict[str, object]) -> dict[str, object]:
-    """Lists of replicas name files of the block; programs have no others."""
-    if value.get("file_ids"):
-        name = str(value["block"]).replace("#", "/", 1)
-        value["file_ids"] = [f"{name}/f{number % 2}" for number in value["file_ids"]]  # type: ignore[attr-defined]
-    return value
-
-
 @pytest.mark.parametrize("seed", range(4))
 def test_batches_have_the_same_effect_whoever_applies_them_first(
     tmp_path: Path, opened: Opener, seed: int
@@ -81,7 +59,7 @@ def test_batches_have_the_same_effect_whoever_applies_them_first(
         program = opened(tmp_path).create_proxy()
         for action, value in operations(1000 * seed + number, 25):
             try:
-                obj = wire.decode(_named(value))
+                obj = wire.decode(with_named_files(value))
                 program.update(obj) if action == "update" else program.delete(obj)
             except DynamoError:
                 continue
@@ -93,8 +71,8 @@ def test_batches_have_the_same_effect_whoever_applies_them_first(
         for server in servers:
             server.apply(commands, Version(1, number))
         assert other.version == owner.version == (1, number)
-        assert _plain(other) == _plain(owner)
-    assert _plain(borrower(tmp_path, opened)) == _plain(owner)
+        assert named_snapshot(other) == named_snapshot(owner)
+    assert named_snapshot(borrower(tmp_path, opened)) == named_snapshot(owner)
 
 
 def test_a_program_on_a_borrowed_store_sees_and_changes_files(tmp_path: Path, opened: Opener) -> None:
