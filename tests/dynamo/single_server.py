@@ -51,6 +51,7 @@ class SingleServer:
         has_store: bool = True,
         start_timeout: float = LIMIT_S,
         applications: bool = True,
+        mail: dict[str, Any] | None = None,
         applications_config: dict[str, Any] | None = None,
     ) -> None:
         self.folder = folder
@@ -107,6 +108,8 @@ class SingleServer:
                         "capath": str(self.ca),
                         "module_folders": [] if modules is None else [str(modules)],
                     },
+                    "mail": mail or {},
+                    "notification_recipient": "ops@site.example" if mail else "",
                     "status_poll_interval": 0.2,
                     "fileop": sites and {"roots": sites, "spool": str(folder / "spool"), "round": 0.2},
                     "logging": {"path": str(folder / "log")},

@@ -20,6 +20,7 @@ from dynamo.core.cluster.guardian_process import GuardianProcess
 from dynamo.core.cluster.member import Member, StartTimeout
 from dynamo.core.components.impl.database import Database
 from dynamo.core.dynamoinventory import DynamoInventory
+from dynamo.core.mail import Postman
 from dynamo.core.master.applications import ApplicationQueue
 from dynamo.core.master.authorizations import Authorizations
 from dynamo.core.master.database import open_master
@@ -139,12 +140,18 @@ class Server:
             confinement=confinement,
             poll=self._config.status_poll_interval,
         )
+        postman = Postman(self._config.mail, self.name)
         sequences = SequenceRunner(
-            SequenceRegister(self.master, authorizations), scheduler, applications.sequence_round
+            SequenceRegister(self.master, authorizations),
+            scheduler,
+            applications.sequence_round,
+            postman,
+            self._config.notification_recipient,
         )
         self.door = Door(door, scheduler, sequences)
         self._scheduler = scheduler
         group.create_task(sequences.serve())
+        group.create_task(postman.serve())
         group.create_task(scheduler.serve())
         group.create_task(self._serve_all(self.door, scheduler, area / "web"))
 

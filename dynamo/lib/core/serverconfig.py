@@ -173,6 +173,14 @@ class FileOperationsConfig(_Section):
     round: float = Field(default=5.0, gt=0, le=3600)
 
 
+class MailConfig(_Section):
+    """Who takes mail to people: a server of SMTP.  Without `sender` it is `dynamo@` this machine."""
+
+    host: str = "localhost"
+    port: int = Field(default=25, ge=1, le=65535)
+    sender: str = ""
+
+
 class LoggingConfig(_Section):
     """How much is logged, and where: a folder, or stderr without one."""
 
@@ -191,6 +199,7 @@ class ServerConfig(_Section):
     applications: ApplicationsConfig = ApplicationsConfig(enabled=False)
     web: WebConfig = WebConfig(enabled=False)
     fileop: FileOperationsConfig | None = None
+    mail: MailConfig = MailConfig()
     status_poll_interval: float = Field(default=1.0, gt=0, le=60)
     logging: LoggingConfig = LoggingConfig()
     user: str | None = None
