@@ -104,3 +104,11 @@ def _obj(dice: random.Random, number: int) -> dict[str, Any]:
                 "last_update": dice.randrange(20),
                 "file_ids": None if full else dice.choice(([], [1, 2], [9])),
             }
+
+
+def with_named_files(value: dict[str, Any]) -> dict[str, Any]:
+    """The same object with names of files of its block in its list: what programs of a fleet say."""
+    if value.get("file_ids"):
+        name = value["block"].replace("#", "/", 1)
+        value["file_ids"] = [f"{name}/f{number % 2}" for number in value["file_ids"]]
+    return value

@@ -47,6 +47,12 @@ class SingleServer:
         sites: dict[str, str] | None = None,
         prefix: Sequence[str] = (),
         lease: int = LEASE_S,
+        store: dict[str, Any] | None = None,
+        has_store: bool = True,
+        start_timeout: float = LIMIT_S,
+        applications: bool = True,
+        mail: dict[str, Any] | None = None,
+        applications_config: dict[str, Any] | None = None,
     ) -> None:
         self.folder = folder
         self._prefix = list(prefix)
@@ -61,26 +67,31 @@ class SingleServer:
         self.certificates = {user: authority.issue(user) for user in ("admin", "guest", "stranger")}
         host = authority.issue("host")
         (folder / "partitions.txt").write_text(PARTITIONS)
-        self.inventory_config = {
-            "persistency": {
+        self.inventory_config: dict[str, Any] = {
+            "persistency": store
+            or {
                 "module": "sqlitestore:SQLiteInventoryStore",
                 "config": {"path": str(folder / "store.db")},
             },
             "partition_def_path": str(folder / "partitions.txt"),
         }
+        if not has_store:
+            del self.inventory_config["persistency"]
         self.config.write_text(
             json.dumps(
                 {
                     "inventory": self.inventory_config,
                     "name": name,
+                    "start_timeout": start_timeout,
                     "manager": {
                         "master": master or {"path": str(folder / "server.db")},
                         "lease": {"ttl": lease},
                         "conflicts": str(folder / "conflicts"),
                     },
                     "applications": {
-                        "enabled": True,
+                        "enabled": applications,
                         "sequence_round": 0.2,
+                        **(applications_config or {}),
                         "server": {
                             "workarea_base": str(self.work_base),
                             "certfile": str(host),
@@ -97,6 +108,8 @@ class SingleServer:
                         "capath": str(self.ca),
                         "module_folders": [] if modules is None else [str(modules)],
                     },
+                    "mail": mail or {},
+                    "notification_recipient": "ops@site.example" if mail else "",
                     "status_poll_interval": 0.2,
                     "fileop": sites and {"roots": sites, "spool": str(folder / "spool"), "round": 0.2},
                     "logging": {"path": str(folder / "log")},
@@ -195,6 +208,13 @@ class SingleServer:
             finally:
                 self._process.kill()
                 self._process = None
+
+    def wait_for_end(self) -> int:
+        """Wait until the server ends by itself; its exit code."""
+        assert self._process is not None
+        code = self._process.wait(LIMIT_S)
+        self._process = None
+        return code
 
     def script(self, text: str, name: str = "script.py") -> str:
         """Path of a program with this text."""

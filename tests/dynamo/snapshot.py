@@ -33,6 +33,21 @@ def snapshot(inventory: Repository, with_files: bool = False) -> Value:
     }
 
 
+def named_snapshot(inventory: Repository) -> Value:
+    """Everything but numbers of the store, with names of files in the lists of partial replicas."""
+    value = snapshot(inventory)
+    for dataset in inventory.datasets.values():
+        for block in dataset.blocks:
+            for replica in block.replicas:
+                if replica.file_ids is not None:
+                    names = inventory.files.names(block)
+                    place = value["datasets"][dataset.name]["replicas"][replica.site.name]["block_replicas"]
+                    place[block.name]["file_ids"] = sorted(
+                        str(names.get(member, member)) for member in replica.file_ids
+                    )
+    return value
+
+
 def _dataset(dataset: Dataset, with_files: bool) -> Value:
     version = dataset.software_version
     return {

@@ -37,6 +37,10 @@ def dynamo(
     kill: Annotated[int | None, typer.Option("-x", "--kill", help="End an application.")] = None,
     listing: Annotated[bool, typer.Option("-l", "--list", help="Show the newest applications.")] = False,
     servers: Annotated[bool, typer.Option("--servers", help="Show the servers of the fleet.")] = False,
+    drain: Annotated[
+        str | None, typer.Option("--drain", help="Let a server finish what it does and leave.")
+    ] = None,
+    stay: Annotated[str | None, typer.Option("--stay", help="Take --drain back while it still runs.")] = None,
     add: Annotated[Path | None, typer.Option("-a", "--add-sequence", help="Add sequences of a file.")] = None,
     start: Annotated[str | None, typer.Option("-q", "--start-sequence", help="Name, or ALL.")] = None,
     stop: Annotated[str | None, typer.Option("-o", "--stop-sequence", help="Name, or ALL.")] = None,
@@ -62,6 +66,9 @@ def dynamo(
             elif servers:
                 for row in connection.ask("servers"):
                     _show(row, as_json)
+            elif drain is not None or stay is not None:
+                command, name = ("drain", drain) if drain is not None else ("stay", stay)
+                _show(connection.ask(command, server=name), as_json)
             elif add is not None:
                 _show(connection.ask("add", **_sequences(add)), as_json)
             elif remove is not None:

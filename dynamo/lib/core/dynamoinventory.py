@@ -8,6 +8,7 @@ from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
+from dynamo.core.borrowed import BorrowedFiles, check_files
 from dynamo.core.components.persistency import Commit, InventoryStore, Patterns, Selection, Version
 from dynamo.core.objectrepository import Action
 from dynamo.core.proxy import InventoryProxy
@@ -45,12 +46,17 @@ class DynamoInventory(Repository):
         path = config.get("partition_def_path", None)
         self._partition_file = None if path is None else Path(path)
         self._store: InventoryStore | None = None
+        self.is_borrowed = False
+        """Is the store another server's, which only that one changes?"""
+        self.version = Version(0, 0)
+        """Which batches the image has."""
         self._selection = Selection()
         self._dirty = False
         self.loaded = False
         persistency = config.get("persistency", None)
         if persistency is not None:
             self.init_store(persistency["module"], persistency["config"])
+            self._opened().readonly_config = persistency.get("readonly_config")
 
     @property
     def has_store(self) -> bool:
@@ -66,6 +72,17 @@ class DynamoInventory(Repository):
         """Open a store.  Raises ConfigurationError, OperationalError."""
         self._store = InventoryStore.get_instance(module, config)
         self.files = BlockFiles(self._store, tracked=False)
+
+    def borrow_store(self, store: InventoryStore) -> None:
+        """Read from another server's store from now on; nothing is written there.
+
+        What is in memory does not belong to it, so `load` has to follow.
+        """
+        if self._store is not None:
+            self._store.close()
+        store.by_name = True
+        self._store, self.is_borrowed, self.loaded = store, True, False
+        self.files = BorrowedFiles(store)
 
     def close(self) -> None:
         """Give the store's connection back."""
@@ -86,11 +103,15 @@ class DynamoInventory(Repository):
 
     def clone_store(self, module: str, config: dict[str, Any]) -> None:
         """Replace everything that is stored by what another store holds."""
-        other = InventoryStore.get_instance(module, config)
+        other = read_only_store(module, config)
         try:
-            self._opened().clone_from(other)
+            self.clone_from(other)
         finally:
             other.close()
+
+    def clone_from(self, other: InventoryStore) -> None:
+        """Replace everything that is stored by what another store holds."""
+        self._opened().clone_from(other)
 
     def load(
         self, groups: Patterns = _EVERYTHING, sites: Patterns = _EVERYTHING, datasets: Patterns = _EVERYTHING
@@ -106,19 +127,19 @@ class DynamoInventory(Repository):
         if self._store is None:
             self.define_partitions(partitions)
         else:
-            self.define_partitions(self._numbered(self._store, partitions))
-            self._store.load_data(self, self._selection)
+            self.define_partitions(self._numbered(self._store, partitions, self.is_borrowed))
+            self.version = self._store.load_data(self, self._selection)
         self.loaded = True
 
     @staticmethod
-    def _numbered(store: InventoryStore, partitions: list[Partition]) -> list[Partition]:
+    def _numbered(store: InventoryStore, partitions: list[Partition], is_borrowed: bool) -> list[Partition]:
         numbers = store.get_partitions()
         new = []
         for partition in partitions:
             partition.id = numbers.pop(partition.name, 0)
             if partition.id == 0:
                 new.append(partition)
-        if new:
+        if new and not is_borrowed:
             with store.transaction():
                 for partition in new:
                     store.save(partition)
@@ -166,11 +187,15 @@ class DynamoInventory(Repository):
         objects = [(action, _decoded(action, value)) for action, value in commands]
         done: list[Any] = []
         self._dirty = False
+        own = None if self.is_borrowed else self._store
         try:
-            with nullcontext(Commit()) if self._store is None else self._store.transaction() as commit:
+            if self.is_borrowed and callable(version):
+                check_files(self._opened(), objects)
+            with nullcontext(Commit()) if own is None else own.transaction() as commit:
                 for action, obj in objects:
-                    done.append(self._apply(action, obj))
+                    done.append(self._apply(action, obj, own))
                 commit.version = version() if callable(version) else version
+            self.version = commit.version or self.version
         except Exception as error:
             if self._dirty:
                 self._reload(error)
@@ -179,19 +204,19 @@ class DynamoInventory(Repository):
             raise BatchRefused(f"Command {len(done) + 1} of {len(objects)} was refused: {error}") from error
         return done
 
-    def _apply(self, action: Action, obj: Object) -> Any:
+    def _apply(self, action: Action, obj: Object, own: InventoryStore | None) -> Any:
         if action == "update":
             embedded, changed = obj.embed_into(self)
             if changed:
                 self._dirty = True
-                if self._store is not None:
-                    self._store.save(embedded)
+                if own is not None:
+                    own.save(embedded)
             return embedded
         removed = obj.unlink_from(self)
         if removed is not None:
             self._dirty = True
-            if self._store is not None:
-                self._store.delete(removed)
+            if own is not None:
+                own.delete(removed)
         return removed
 
     def _reload(self, error: Exception) -> None:
@@ -205,6 +230,13 @@ class DynamoInventory(Repository):
         if self._store is None:
             raise OperationalError("This inventory has no store; configure `persistency`")
         return self._store
+
+
+def read_only_store(module: str, config: dict[str, Any]) -> InventoryStore:
+    """A store that is there, and that nothing is written to.  Raises ConfigurationError, OperationalError."""
+    if "db_params" in config:
+        return InventoryStore.get_instance(module, {"db_params": {**config["db_params"], "read_only": True}})
+    return InventoryStore.get_instance(module, {**config, "read_only": True})
 
 
 def _decoded(action: str, value: dict[str, Any]) -> Object:

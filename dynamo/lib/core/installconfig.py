@@ -18,6 +18,8 @@ Json = dict[str, Any]
 
 SCRATCH = "dynamo_tmp"
 STORE, MASTER, REGISTER = "dynamo", "dynamoserver", "dynamoregister"
+_USERS = {"user": "dynamosrv", "readuser": "dynamoread"}
+"""Users of the master's database in an installation, where only its host is named."""
 _MEMBERS = {"host", "user", "readuser", "passwd", "readpasswd"}
 
 
@@ -130,6 +132,8 @@ class _Sections:
         """Parameters of a database; nothing when no user is given that only reads."""
         conf = self.json("server", key)
         unknown = set(conf) - _MEMBERS
+        if key == "master_conf" and set(conf) == {"host"}:
+            conf = {**conf, **_USERS}
         if unknown or "host" not in conf or "user" not in conf:
             raise ConfigurationError(
                 f"{key} in section [server] names host, user and perhaps readuser, passwd, readpasswd,"

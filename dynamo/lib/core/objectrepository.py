@@ -90,7 +90,10 @@ class ObjectRepository(Repository):
         return None
 
     def _note(self, action: Action, obj: Object) -> None:
-        self.commands.append(Command(action, wire.encode(obj), repr(obj)))
+        self.commands.append(Command(action, self._encoded(obj), repr(obj)))
+
+    def _encoded(self, obj: Object) -> dict[str, Any]:
+        return wire.encode(obj)
 
 
 def _check(obj: Object) -> None:

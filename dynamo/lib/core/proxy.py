@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from dynamo.core.components.persistency import InventoryStore
 from dynamo.core.objectrepository import ObjectRepository
-from dynamo.dataformat import File
+from dynamo.dataformat import BlockReplica, File, wire
 from dynamo.dataformat.block_files import BlockFiles
 from dynamo.dataformat.repository import Repository
+from dynamo.dataformat.wire import Object
 
 
 class InventoryProxy(ObjectRepository):
@@ -35,3 +38,14 @@ class InventoryProxy(ObjectRepository):
         dataset = self.datasets.get(place[0])
         found = None if dataset is None else dataset.find_block(place[1])
         return None if found is None else found.find_file(lfn)
+
+    def _encoded(self, obj: Object) -> dict[str, Any]:
+        """Numbers of files are those of one store, so a change that goes to all servers names the files."""
+        value = wire.encode(obj)
+        ids = value.get("file_ids") if isinstance(obj, BlockReplica) else None
+        if ids and any(isinstance(member, int) for member in ids):
+            assert isinstance(obj, BlockReplica), "only replicas have such a list"
+            block = self.known_block(obj.block)
+            names = {} if block is None else self.files.names(block)
+            value["file_ids"] = tuple(names.get(member, member) for member in ids)
+        return value

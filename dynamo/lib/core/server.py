@@ -12,12 +12,15 @@ import time
 from logging.handlers import RotatingFileHandler
 from pathlib import Path
 
+from dynamo.core.applications.cgroups import Limits
 from dynamo.core.applications.door import Door
+from dynamo.core.applications.sandbox import Confinement
 from dynamo.core.applications.scheduler import Scheduler
 from dynamo.core.cluster.guardian_process import GuardianProcess
-from dynamo.core.cluster.member import Member
+from dynamo.core.cluster.member import Member, StartTimeout
 from dynamo.core.components.impl.database import Database
 from dynamo.core.dynamoinventory import DynamoInventory
+from dynamo.core.mail import Postman
 from dynamo.core.master.applications import ApplicationQueue
 from dynamo.core.master.authorizations import Authorizations
 from dynamo.core.master.database import open_master
@@ -57,10 +60,13 @@ class Server:
         """Raises ConfigurationError, OperationalError when the store cannot be opened."""
         self._config = config
         self.name = config.name or socket.gethostname()
-        self.inventory = DynamoInventory(config.inventory.model_dump(exclude_none=True))
+        self.inventory = DynamoInventory(config.inventory.model_dump(exclude_none=True, exclude={"reading"}))
         self.door: Door | None = None
+        self._scheduler: Scheduler | None = None
         self.listener: Listener | None = None
         self.ready = asyncio.Event()
+        self.drained = asyncio.Event()
+        """Set when everything is finished that was begun before this server was told to leave."""
 
     async def run(self) -> None:
         """Load, then serve until cancelled.  Raises StartTimeout when there is no master database for too long."""
@@ -83,14 +89,16 @@ class Server:
             self.master,
             self._config.manager.lease.ttl,
             self._config.inventory.persistency,
+            self._config.credentials(),
         )
         try:
-            self.member.start()
+            await self.member.start(self._config.start_timeout)
             LOG.info(
                 "Loaded %d datasets at %d sites", len(self.inventory.datasets), len(self.inventory.sites)
             )
             async with asyncio.TaskGroup() as group:
                 group.create_task(self.member.serve())
+                group.create_task(self._drain())
                 if self._config.fileop is not None and self._config.fileop.enabled:
                     runner = FileOperationsRunner(self._config.fileop, self.master, self.member)
                     group.create_task(runner.serve())
@@ -108,6 +116,16 @@ class Server:
         door = applications.server
         if door is None:
             raise ConfigurationError("applications.enabled needs applications.server, where clients come in")
+        area = Path(door.workarea_base).resolve()
+        limits = Limits(applications.max_memory, applications.max_processes)
+        confinement = Confinement(applications.user, area, limits)
+        for line in confinement.report():
+            (LOG.warning if "NOT" in line else LOG.info)("Programs are confined: %s", line)
+        store = self._config.inventory.persistency
+        if store is not None and "db_params" in store.config and store.readonly_config is None:
+            LOG.warning(
+                "Programs read the store as the user that writes it; configure inventory.persistency.readonly_config"
+            )
         authorizations = Authorizations(self.master)
         scheduler = Scheduler(
             self.member,
@@ -115,20 +133,36 @@ class Server:
             authorizations,
             Users(self.master),
             Desk(self.master),
-            Path(door.workarea_base),
+            area,
             timeout=applications.timeout,
             retain_days=applications.retain_records_for,
             max_procs=applications.max_procs,
-            user=applications.user,
+            confinement=confinement,
             poll=self._config.status_poll_interval,
         )
+        postman = Postman(self._config.mail, self.name)
         sequences = SequenceRunner(
-            SequenceRegister(self.master, authorizations), scheduler, applications.sequence_round
+            SequenceRegister(self.master, authorizations),
+            scheduler,
+            applications.sequence_round,
+            postman,
+            self._config.notification_recipient,
         )
         self.door = Door(door, scheduler, sequences)
+        self._scheduler = scheduler
         group.create_task(sequences.serve())
+        group.create_task(postman.serve())
         group.create_task(scheduler.serve())
-        group.create_task(self._serve_all(self.door, scheduler, Path(door.workarea_base) / "web"))
+        group.create_task(self._serve_all(self.door, scheduler, area / "web"))
+
+    async def _drain(self) -> None:
+        """Look whether this server was told to leave, and has finished."""
+        while not self.drained.is_set():
+            await asyncio.sleep(self._config.status_poll_interval)
+            busy = (self._scheduler and self._scheduler.jobs) or (self.door and self.door.served)
+            if self.member.is_draining and not busy:
+                LOG.info("Everything that was begun is finished; this server leaves")
+                self.drained.set()
 
     async def _serve_all(self, door: Door, scheduler: Scheduler, scratch: Path) -> None:
         async with asyncio.TaskGroup() as group:
@@ -138,10 +172,6 @@ class Server:
                 group.create_task(self.listener.serve(started))
                 await started.wait()
             group.create_task(door.serve(self.ready))
-
-
-class StartTimeout(OperationalError):
-    """What a server waits for did not come."""
 
 
 async def reached_master(config: ServerConfig) -> Database:
@@ -161,9 +191,13 @@ async def reached_master(config: ServerConfig) -> Database:
 
 
 async def serve(config: ServerConfig, port_file: Path | None = None) -> None:
-    """Run a server until SIGTERM, SIGINT or SIGHUP.  `port_file` gets all ports in JSON once clients are served."""
+    """Run a server until SIGTERM, SIGINT or SIGHUP, or until it was told to leave and is done.
+
+    `port_file` gets all ports in JSON once clients are served.
+    """
     server = Server(config)
     running = asyncio.create_task(server.run())
+    leaving = asyncio.create_task(_end_when_drained(server, running))
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
         loop.add_signal_handler(number, running.cancel)
@@ -178,3 +212,10 @@ async def serve(config: ServerConfig, port_file: Path | None = None) -> None:
         await running
     except asyncio.CancelledError:
         LOG.info("The server stops")
+    finally:
+        leaving.cancel()
+
+
+async def _end_when_drained(server: Server, running: asyncio.Task[None]) -> None:
+    await server.drained.wait()
+    running.cancel()

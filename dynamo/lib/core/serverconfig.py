@@ -9,6 +9,7 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 
+from dynamo.core.secrets import remembered
 from dynamo.dataformat import Configuration, ConfigurationError
 
 DEFAULT_PATH = "/etc/dynamo/server_config.json"
@@ -29,21 +30,28 @@ class Component(_Section):
 
 
 class InventoryConfig(_Section):
-    """Where the inventory is stored, and the file that defines its partitions."""
+    """Where the inventory is stored, and the file that defines its partitions.
+
+    Without `persistency` another server's store is read.  `reading` is this server's `user` and `passwd` at the stores
+    of others, where they are not those at the master.
+    """
 
     persistency: Component | None = None
     partition_def_path: str | None = None
+    reading: dict[str, str] | None = None
 
 
 class MasterConfig(_Section):
     """Where users, rights, the queue and the log of changes are.
 
     A file of one server; or a database of a fleet; or `replicas`, MariaDBs of a group by name, one of them on the
-    machine of every server and named as it: the fleet survives the loss of any of them.
+    machine of every server and named as it: the fleet survives the loss of any of them.  `readonly_params` hold the
+    user that only reads, for the stores of other servers.
     """
 
     path: str | None = None
     db_params: dict[str, Any] | None = None
+    readonly_params: dict[str, Any] | None = None
     replicas: dict[str, dict[str, Any]] | None = None
 
     @model_validator(mode="before")
@@ -53,7 +61,11 @@ class MasterConfig(_Section):
         if isinstance(values, dict) and "module" in values:
             known = {"module", "config", "readonly_config"}
             if set(values) <= known and isinstance(values.get("config"), dict):
-                return {"db_params": values["config"].get("db_params")}
+                reading = values.get("readonly_config") or {}
+                return {
+                    "db_params": values["config"].get("db_params"),
+                    "readonly_params": reading.get("db_params"),
+                }
         return values
 
     @model_validator(mode="after")
@@ -110,13 +122,18 @@ def _opened_component(values: Any) -> Any:
 
 
 class ApplicationsConfig(_Section):
-    """How applications run.  Times in seconds, and days for records."""
+    """How applications run.  Times in seconds, and days for records.
+
+    `max_memory` in bytes is what a program may have beyond the image; `max_processes` counts threads as well.
+    """
 
     enabled: bool = True
     server: Annotated[DoorConfig | None, BeforeValidator(_opened_component)] = None
     timeout: int = Field(default=7200, ge=1)
     retain_records_for: int = Field(default=7, ge=1)
     max_procs: int = Field(default=8, ge=1, le=256)
+    max_memory: int = Field(default=4 << 30, ge=64 << 20)
+    max_processes: int = Field(default=512, ge=1)
     user: str | None = None
     sequence_round: float = Field(default=10.0, gt=0, le=3600)
 
@@ -156,6 +173,14 @@ class FileOperationsConfig(_Section):
     round: float = Field(default=5.0, gt=0, le=3600)
 
 
+class MailConfig(_Section):
+    """Who takes mail to people: a server of SMTP.  Without `sender` it is `dynamo@` this machine."""
+
+    host: str = "localhost"
+    port: int = Field(default=25, ge=1, le=65535)
+    sender: str = ""
+
+
 class LoggingConfig(_Section):
     """How much is logged, and where: a folder, or stderr without one."""
 
@@ -174,11 +199,25 @@ class ServerConfig(_Section):
     applications: ApplicationsConfig = ApplicationsConfig(enabled=False)
     web: WebConfig = WebConfig(enabled=False)
     fileop: FileOperationsConfig | None = None
+    mail: MailConfig = MailConfig()
     status_poll_interval: float = Field(default=1.0, gt=0, le=60)
     logging: LoggingConfig = LoggingConfig()
     user: str | None = None
     defaults: dict[str, Any] = Field(default_factory=dict)
     notification_recipient: str = ""
+
+    def credentials(self) -> dict[str, str]:
+        """User and passwd of this server at the stores of others: nobody tells it theirs."""
+        master = self.manager.master
+        for params in (
+            self.inventory.reading,
+            master.readonly_params,
+            master.db_params,
+            (master.replicas or {}).get(self.name or ""),
+        ):
+            if params and "user" in params:
+                return {key: str(params[key]) for key in ("user", "passwd") if key in params}
+        return {}
 
 
 def read_server_config(path: str | None = None) -> ServerConfig:
@@ -187,7 +226,7 @@ def read_server_config(path: str | None = None) -> ServerConfig:
     Raises ConfigurationError, with the path of the key that is wrong.
     """
     place = Path(path or os.environ.get("DYNAMO_SERVER_CONFIG") or DEFAULT_PATH)
-    values = json.loads(Configuration(place).dump_json())
+    values = remembered(json.loads(Configuration(place).dump_json()))
     try:
         return ServerConfig.model_validate(values)
     except ValidationError as error:

@@ -16,7 +16,9 @@ CACHED_BLOCKS = 1000
 
 
 class FileSource(Protocol):
-    """What knows the files of blocks: a store."""
+    """What knows the files of blocks: a store.  `by_name`: also of blocks that have no number."""
+
+    by_name: bool
 
     def get_files(self, block: Block) -> list[File]:
         """All files of a block, linked to it."""
@@ -27,6 +29,9 @@ class BlockFiles:
 
     `tracked`: changes are kept here, in memory, as programs want it; a server keeps them in its store alone.
     """
+
+    names_only = False
+    """Do lists of replicas hold names alone, which are not looked up?"""
 
     def __init__(self, source: FileSource | None = None, tracked: bool = True) -> None:
         self.source = source
@@ -46,7 +51,7 @@ class BlockFiles:
         if cached is not None:
             return cached
         files = self.stored(block)
-        if block.id != 0 and self.source is not None:
+        if self._may_be_stored(block):
             _check(block, files)
         if self.tracked:
             self._cache[block] = files
@@ -56,9 +61,23 @@ class BlockFiles:
 
     def stored(self, block: Block) -> dict[str, File]:
         """The files of a block as the store has them, by name."""
-        if block.id == 0 or self.source is None:
+        if self.source is None or not self._may_be_stored(block):
             return {}
         return {file.lfn: file for file in self.source.get_files(block)}
+
+    def _may_be_stored(self, block: Block) -> bool:
+        return self.source is not None and (block.id != 0 or self.source.by_name)
+
+    def to_delete(self, block: Block, file: File) -> File | None:
+        """The embedded file that a free one stands for, in a server; None when there is none."""
+        return self.stored(block).get(file.lfn)
+
+    def names(self, block: Block) -> dict[int | str, str]:
+        """Names of files by number: those of the store, and those that have changed."""
+        found: dict[int | str, str] = {}
+        for files in (self.stored(block), block.pinned_files or {}):
+            found.update({file.id: file.lfn for file in files.values() if file.id})
+        return found
 
     def pin_new(self, block: Block) -> None:
         """Begin the list of a block that the store does not have."""

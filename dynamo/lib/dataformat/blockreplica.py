@@ -94,7 +94,7 @@ class BlockReplica:
         """Count a file of the block as being here.  Nothing happens when it is."""
         if self.file_ids is None or self.has_file(file):
             return
-        self.file_ids = _sorted((*self.file_ids, file.id or file.lfn))
+        self.file_ids = in_order((*self.file_ids, file.id or file.lfn))
         self._partial_size += file.size
 
     def delete_file(self, file: File, full_deletion: bool = False) -> None:
@@ -106,7 +106,7 @@ class BlockReplica:
             if full_deletion:
                 return
             self._partial_size = self.block.size
-            self.file_ids = _sorted(member.id or member.lfn for member in self.block.files)
+            self.file_ids = in_order(member.id or member.lfn for member in self.block.files)
         if self.has_file(file):
             gone = (file.lfn, file.id or file.lfn)
             self.file_ids = tuple(member for member in self.file_ids if member not in gone)
@@ -142,7 +142,7 @@ class BlockReplica:
 
     def _ids_in(self, repository: Repository, block: Block) -> FileIds | None:
         ids = self.file_ids
-        if ids is None or not any(isinstance(member, str) for member in ids):
+        if ids is None or repository.files.names_only or not any(isinstance(member, str) for member in ids):
             return ids
         files = repository.files.of(block) if repository.files.tracked else repository.files.stored(block)
         found: list[int | str] = []
@@ -153,7 +153,7 @@ class BlockReplica:
                     raise ObjectError(f"Could not find file {member} in {block.full_name()}")
                 member = file.id or member
             found.append(member)
-        return _sorted(found)
+        return in_order(found)
 
     def _copy(self, other: BlockReplica, group: Group, file_ids: FileIds | None) -> None:
         self.group, self.file_ids, self._partial_size = group, file_ids, other._partial_size
@@ -218,10 +218,11 @@ class BlockReplica:
 
 def _with_ids(file_ids: FileIds, block: Block) -> FileIds:
     if block.dataset.repository is None or not any(isinstance(member, str) for member in file_ids):
-        return _sorted(file_ids)
+        return in_order(file_ids)
     ids = {file.lfn: file.id for file in block.files}
-    return _sorted(ids.get(member) or member if isinstance(member, str) else member for member in file_ids)
+    return in_order(ids.get(member) or member if isinstance(member, str) else member for member in file_ids)
 
 
-def _sorted(file_ids: Iterable[int | str]) -> FileIds:
+def in_order(file_ids: Iterable[int | str]) -> FileIds:
+    """A list as replicas keep it: without doubles, numbers before names."""
     return tuple(sorted(set(file_ids), key=lambda member: (isinstance(member, str), member)))

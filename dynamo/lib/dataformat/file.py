@@ -84,7 +84,7 @@ class File:
                 return None
             del repository.files.pin(block)[self._lfn]
         else:
-            embedded = repository.files.stored(block).get(self._lfn)
+            embedded = repository.files.to_delete(block, self)
             if embedded is None:
                 return None
         for replica in block.replicas:

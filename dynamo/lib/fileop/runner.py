@@ -35,7 +35,7 @@ class FileOperationsRunner:
         try:
             while True:
                 try:
-                    held = self._member.keep_right(RIGHT, held)
+                    held = None if self._member.is_draining else self._member.keep_right(RIGHT, held)
                     if held is not None:
                         async with self._member.image:
                             self._operations.run()

@@ -10,7 +10,8 @@ from typing import Annotated
 
 import typer
 
-from dynamo.core.server import StartTimeout, serve, set_up_logging
+from dynamo.core.cluster.member import StartTimeout
+from dynamo.core.server import serve, set_up_logging
 from dynamo.core.serverconfig import read_server_config
 from dynamo.dataformat import DynamoError
 

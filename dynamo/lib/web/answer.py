@@ -22,6 +22,8 @@ from dynamo.web.request import Caller, Unreadable, read_parameters
 LOG = logging.getLogger(__name__)
 
 JSON = "application/json"
+LINES = "application/x-ndjson"
+"""One JSON value a line."""
 _CALLBACK = re.compile(r"[A-Za-z_$][\w$.]{0,63}")
 
 
@@ -62,6 +64,17 @@ def envelope(status: int, message: str, data: Any = None, callback: Any = None) 
     if not isinstance(callback, str) or not _CALLBACK.fullmatch(callback):
         return envelope(400, "Parameter callback is no name of a function.")
     return Answer(status, "application/javascript", f"{callback}({text})\n")
+
+
+def items_of(data: Any) -> list[Any]:
+    """What a list of lines holds: the items of a list, or of the one list that an object has; else the data itself."""
+    if isinstance(data, dict):
+        lists = [value for value in data.values() if isinstance(value, list)]
+        if len(data) == len(lists) == 1:
+            return list(lists[0])
+    if isinstance(data, list):
+        return data
+    return [] if data is None else [data]
 
 
 def path_parts(path: str) -> tuple[str, str, str]:
@@ -109,9 +122,14 @@ def respond(
         module.registry = registry or Registry()
         module.method = request.method
         module.input_data = parameters.input_data
+        in_lines = module.content_type == JSON and parameters.values.get("stream") == "1"
+        if in_lines:
+            del parameters.values["stream"]
         data = module.run(request.caller, parameters.values, inventory)
         headers = [(str(name), str(value)) for name, value in module.additional_headers]
-        if module.content_type == JSON:
+        if in_lines:
+            answer = Answer(200, LINES, "".join(f"{json.dumps(item)}\n" for item in items_of(data)))
+        elif module.content_type == JSON:
             answer = envelope(200, module.message, data, callback)
         else:
             answer = Answer(200, module.content_type, str(data) if str(data).endswith("\n") else f"{data}\n")

@@ -124,7 +124,7 @@ class Listener:
             if isinstance(found, Answer):
                 return found
             caller, authenticated = found, True
-        if not self._scheduler.inventory.loaded:
+        if not (self._scheduler.inventory.loaded and self._scheduler.member.is_online):
             return envelope(503, "Server temporarily not available. Please try again in a few moments.")
         content_type = request.headers.get("Content-Type")
         asked = WebRequest(

@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from tests.dynamo.applications.processes import processes_with
 from tests.dynamo.single_server import LIMIT_S, SingleServer, wait_for
 from tests.shared import report_count, vectors
 
@@ -273,20 +274,13 @@ def test_a_program_may_write_nothing_but_its_work_area(server: SingleServer) -> 
 
 
 def test_no_client_hears_of_a_job_that_left_processes_behind(server: SingleServer) -> None:
+    mark = f"left-by-{server.pid}"
     path = server.script(
         "import subprocess, sys\n"
-        "child = subprocess.Popen([sys.executable, '-c', 'import time; time.sleep(600)'])\nprint(child.pid)\n",
+        f"subprocess.Popen([sys.executable, '-c', 'import time; time.sleep(600)', {mark!r}],"
+        " start_new_session=True)\n",
         "orphan.py",
     )
     done = server.dynamo(path)
     assert done.returncode == 0, done.stderr
-    pid = int(done.stdout)
-    wait_for(lambda: not _alive(pid), "End of what the program left behind", LIMIT_S)
-
-
-def _alive(pid: int) -> bool:
-    try:
-        with open(f"/proc/{pid}/stat") as stat:
-            return stat.read().rpartition(")")[2].split()[0] != "Z"
-    except FileNotFoundError:
-        return False
+    wait_for(lambda: not processes_with(mark), "End of what the program left behind", LIMIT_S)

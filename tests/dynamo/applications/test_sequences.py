@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import socketserver
+import threading
+from pathlib import Path
 
 from tests.dynamo.single_server import SingleServer, wait_for
 
@@ -46,3 +49,48 @@ def test_a_stop_ends_the_running_step_and_only_the_owner_may(server: SingleServe
     assert server.dynamo("-o", "endless").returncode == 0
     wait_for(lambda: state() == "killed", "End of the step")
     assert server.dynamo("-e", "endless").returncode == 0
+
+
+class _Smtp(socketserver.StreamRequestHandler):
+    received: list[str]
+
+    def handle(self) -> None:
+        self.wfile.write(b"220 ready\r\n")
+        while line := self.rfile.readline():
+            if line.strip() == b"DATA":
+                self.wfile.write(b"354 go on\r\n")
+                body = b""
+                while not body.endswith(b"\r\n.\r\n"):
+                    body += self.rfile.readline()
+                self.received.append(body.decode())
+            self.wfile.write(b"250 fine\r\n")
+
+
+def test_the_owner_of_a_sequence_hears_of_a_failure_by_mail_once(tmp_path: Path) -> None:
+    received: list[str] = []
+    handler = type("Smtp", (_Smtp,), {"received": received})
+    with socketserver.ThreadingTCPServer(("127.0.0.1", 0), handler) as smtp:
+        threading.Thread(target=smtp.serve_forever, daemon=True).start()
+        own = SingleServer(tmp_path, mail={"host": "127.0.0.1", "port": smtp.server_address[1]})
+        own.start()
+        try:
+            failing = own.script("import sys\nprint('to and fro')\nsys.exit('it broke')\n", "failing.py")
+            definition = own.folder / "failing.def"
+            definition.write_text(f"{{failing}} = {failing}\n[SEQUENCE sad]\n& {{failing}} x y\n")
+            own.dynamo("-a", str(definition))
+            own.dynamo("-q", "sad")
+
+            def runs() -> int:
+                rows = [json.loads(line) for line in own.dynamo("-l", "--json").stdout.splitlines()]
+                return sum(1 for row in rows if row["title"] == "failing" and row["status"] == "failed")
+
+            wait_for(lambda: runs() >= 2 and received, "Failures, and a mail")
+            own.dynamo("-o", "sad")
+        finally:
+            own.stop()
+            smtp.shutdown()
+    (mail,) = received
+    assert "To: ops@site.example" in mail
+    assert "Subject: Sequence sad: failing failed" in mail
+    for words in ("line 1: failing x y", "ended failed on single, exit code 1", "it broke", "to and fro"):
+        assert words in mail

@@ -27,7 +27,7 @@ def _ip(*arguments: str) -> None:
 class Machine:
     """A loopback address with a MariaDB and a server."""
 
-    def __init__(self, number: int, net: str, prefix: Sequence[str] = ()) -> None:
+    def __init__(self, number: int, net: str, prefix: Sequence[str] = (), replicates: bool = True) -> None:
         self.number = number
         self.name = f"dyn{number}"
         self.address = f"{net}.{number + 1}"
@@ -37,6 +37,10 @@ class Machine:
             [
                 f"--bind-address={self.address}",
                 "--port=3306",
+                "--skip-name-resolve",
+            ]
+            + replicates
+            * [
                 f"--server-id={number + 1}",
                 "--log-bin=binlog",
                 "--binlog-format=ROW",
@@ -44,7 +48,6 @@ class Machine:
                 "--gtid-strict-mode=1",
                 "--read-only=1",
                 "--relay-log-recovery=1",
-                "--skip-name-resolve",
                 "--slave-net-timeout=4",
             ],
         )
@@ -98,11 +101,11 @@ class Machine:
 class SeparateMachine(Machine):
     """A machine with a name space of the network, and a cable that can be pulled out."""
 
-    def __init__(self, number: int, hub: str) -> None:
+    def __init__(self, number: int, hub: str, replicates: bool = True) -> None:
         self._space = f"{hub}{number}"
         self._hub = hub
         self._plug = f"p{number}"
-        super().__init__(number, "10.77.0", ["ip", "netns", "exec", self._space])
+        super().__init__(number, "10.77.0", ["ip", "netns", "exec", self._space], replicates)
 
     def connect(self) -> None:
         _ip("netns", "add", self._space)

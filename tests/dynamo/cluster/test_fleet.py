@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
-import random
 import signal
 import sqlite3
 import tempfile
@@ -17,9 +15,6 @@ import pytest
 from tests.dynamo.mariadb import MariaDB
 from tests.dynamo.single_server import SingleServer, wait_for
 from tests.dynamo.snapshot import snapshot
-
-WRITERS = int(os.environ.get("DYNAMO_WRITERS", "8"))
-"""How many random writers run; every fourth one loses a server."""
 
 WRITER = (
     "import sys\nfrom dynamo.core.executable import inventory\nfrom dynamo.dataformat import Site, Dataset\n"
@@ -221,33 +216,3 @@ def test_a_server_whose_store_was_changed_by_hand_becomes_a_clone_again(fleet: F
     wait_for(lambda: fleet.rows(2)["dyn2"]["status"] == "online", "Return of the damaged server")
     fleet.wait_until_equal(0, 1, 2)
     assert "This server is out of sync" in (damaged.folder / "log" / "server.log").read_text()
-
-
-@pytest.mark.timeout(120 + 20 * WRITERS)
-def test_b8_random_writers_with_kills_leave_all_stores_equal(fleet: Fleet) -> None:
-    dice = random.Random(8)
-    tried, succeeded = WRITERS, set()
-    for number in range(tried):
-        asked = dice.randrange(3)
-        killed = dice.randrange(3) if number % 4 == 3 else None
-        answer = fleet.servers[asked].dynamo(
-            "-W", "-A", "-t", "writer", "--json", f"{fleet.writer} Job{number}"
-        )
-        identity = json.loads(answer.stdout)["appid"]
-        if killed is not None:
-            fleet.servers[killed].stop(signal.SIGKILL)
-            fleet.servers[killed].start()
-
-        def ended(asked: int = asked, identity: int = identity) -> str:
-            row = json.loads(fleet.servers[asked].dynamo("-p", str(identity), "--json").stdout)
-            return str(row["status"]) if row["status"] not in ("new", "assigned", "run") else ""
-
-        if wait_for(ended, "End of a writer") == "done":
-            succeeded.add(number)
-    fleet.wait_until_equal(0, 1, 2)
-    inventory = fleet.servers[0].inventory()
-    for number in range(tried):
-        both = f"Job{number}" in inventory.sites, f"/Job{number}/1" in inventory.datasets
-        assert both[0] == both[1], f"half of job {number} was applied"
-        assert both[0] or number not in succeeded, f"job {number} was acknowledged and lost"
-    assert len(succeeded) >= tried // 2

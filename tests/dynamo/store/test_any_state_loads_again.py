@@ -147,6 +147,36 @@ def test_files_are_read_from_the_store_when_they_are_asked_for(tmp_path: Path, o
     assert proxy.find_file("/f2") is None
 
 
+def test_a_change_names_its_files_since_their_numbers_differ_from_store_to_store(
+    tmp_path: Path, opened: Opener
+) -> None:
+    folders = (tmp_path / "one", tmp_path / "two")
+    for folder, order in zip(folders, ((1, 2), (2, 1)), strict=True):
+        folder.mkdir()
+        server = opened(folder)
+        server.update(Site("S"))
+        server.update(Dataset("/A/1"))
+        server.update(Block("b", "/A/1", size=30, num_files=2))
+        server.update(DatasetReplica("/A/1", "S"))
+        for number in order:
+            server.update(File(f"/f{number}", "/A/1#b", 10 * number))
+        server.update(BlockReplica("/A/1#b", "S", None, size=10, file_ids=["/f1"]))
+    one, two = (opened(folder) for folder in folders)
+    proxy = one.create_proxy()
+    replica = proxy.datasets["/A/1"].find_block("b", must_find=True).find_replica("S")  # type: ignore[union-attr]
+    assert replica is not None
+    assert all(isinstance(member, int) for member in replica.file_ids or ())
+    replica.last_update = 5
+    proxy.register_update(replica)
+    two.apply([(command.action, command.obj) for command in proxy.commands])
+    found = two.create_proxy().datasets["/A/1"].find_block("b", must_find=True)
+    assert found is not None
+    changed = found.find_replica("S", must_find=True)
+    assert changed is not None
+    assert changed.last_update == 5
+    assert {file.lfn for file in changed.files()} == {"/f1"}
+
+
 def test_a_file_has_one_block_in_the_whole_store(tmp_path: Path, opened: Opener) -> None:
     server = opened(tmp_path)
     server.update(Dataset("/A/1"))

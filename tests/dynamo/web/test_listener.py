@@ -217,6 +217,21 @@ def test_trees_of_objects_are_injected_and_deleted(server: SingleServer) -> None
     assert "T2_THREE" not in server.inventory().sites
 
 
+def test_lists_come_as_lines_where_that_is_asked_for(server: SingleServer) -> None:
+    data = _get(server, "/data/inventory/sites")[1]["data"]
+    status, text = _get(server, "/data/inventory/sites?stream=1")
+    assert status == 200
+    assert data
+    assert [json.loads(line) for line in text.splitlines()] == data
+    inner = _get(server, "/data/inventory/blockreplicas?dataset=/N/1")[1]["data"]["block"]
+    assert inner
+    text = _get(server, "/data/inventory/blockreplicas?dataset=/N/1&stream=1")[1]
+    assert [json.loads(line) for line in text.splitlines()] == inner
+    assert _get(server, "/data/inventory/datasets?stream=1") == (200, "")
+    status, answer = _get(server, "/data/inventory/sites?limit=x&stream=1")
+    assert (status, answer["result"]) == (400, "Bad Request")
+
+
 def test_many_readers_are_served_side_by_side(server: SingleServer) -> None:
     with ThreadPoolExecutor(8) as pool:
         answers = list(pool.map(lambda _: _get(server, "/data/inventory/sites")[0], range(24)))

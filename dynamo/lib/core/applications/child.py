@@ -19,8 +19,9 @@ from typing import NoReturn
 from dynamo.core import executable as interface
 from dynamo.core.applications.batch import batch_frames
 from dynamo.core.applications.questions import ChildChannel
-from dynamo.core.applications.sandbox import confine
+from dynamo.core.applications.sandbox import Cell, confine
 from dynamo.core.authorizer import Authorizer
+from dynamo.core.borrowed import StoreAhead, level_snapshot
 from dynamo.core.components.persistency import InventoryStore
 from dynamo.core.dynamoinventory import DynamoInventory
 from dynamo.core.master.applications import AuthLevel
@@ -30,6 +31,8 @@ from dynamo.core.registry.access import Note, Registry
 
 READY = b"R"
 """Sent when the child has its own view of the store; the server may go on then."""
+AHEAD = b"P"
+"""Sent instead when the store has gone on; the server is to try again with a newer image."""
 TAKEN = b"T"
 """Received when the server has the whole batch."""
 
@@ -47,11 +50,11 @@ class Task:
     args: str
     auth_level: AuthLevel
     work_area: Path
-    user: str | None
 
 
 def run_child(
     task: Task,
+    cell: Cell,
     inventory: DynamoInventory,
     store: InventoryStore | None,
     channel: socket.socket,
@@ -62,9 +65,9 @@ def run_child(
     exit_code = EXIT_FAILED
     try:
         leave_the_server(channel, task.work_area, stdin)
-        proxy = inventory.create_proxy(None if store is None else store.open_snapshot())
+        proxy = own_view(inventory, store, channel)
         channel.sendall(READY)
-        confine(task.work_area, task.user, with_network=task.auth_level is not AuthLevel.NOAUTH)
+        confine(task.work_area, cell, with_network=task.auth_level is not AuthLevel.NOAUTH)
         exit_code = _work(task, proxy, authorizer, channel)
     except KeyboardInterrupt:
         exit_code = EXIT_TERMINATED
@@ -76,6 +79,24 @@ def run_child(
             sys.stderr.flush()
         finally:
             os._exit(exit_code)
+
+
+def own_view(
+    inventory: DynamoInventory, store: InventoryStore | None, channel: socket.socket
+) -> InventoryProxy:
+    """The inventory with a handle of its own on the store, which reads what the image has.
+
+    When a store of another server has gone on meanwhile, the server is told and this process ends.
+    """
+    if store is None:
+        return inventory.create_proxy()
+    if not inventory.is_borrowed:
+        return inventory.create_proxy(store.open_snapshot())
+    try:
+        return inventory.create_proxy(level_snapshot(store, inventory.version))
+    except StoreAhead:
+        channel.sendall(AHEAD)
+        os._exit(EXIT_FAILED)
 
 
 def leave_the_server(channel: socket.socket, work_area: Path, stdin: int | None) -> None:

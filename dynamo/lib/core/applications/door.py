@@ -69,6 +69,8 @@ class Door:
         self._scheduler = scheduler
         self._sequences = sequences
         self.port = 0
+        self.served = 0
+        """How many clients wait for the end of what they have begun."""
 
     async def serve(self, started: asyncio.Event) -> None:
         """Listen; `port` is known once `started` is set."""
@@ -130,20 +132,42 @@ class Door:
         match name:
             case "kill":
                 return self._kill(arguments)
-            case "submit":
-                return await self._submit(arguments, user, say)
-            case "interact":
-                return await self._interact(arguments, reader, say)
+            case "submit" | "interact":
+                return await self._begin(name, arguments, user, reader, say)
             case "add" | "remove" | "start" | "stop":
                 return self._sequence(name, arguments, user)
             case "servers":
                 _exactly(arguments, set())
                 return self._scheduler.member.servers_now()
+            case "drain" | "stay":
+                return self._drain(name == "drain", arguments, user)
             case "list":
                 _exactly(arguments, set())
                 return [app.public() for app in self._scheduler.queue.newest()]
             case _:
                 raise Refused(f"Unknown command {name[:40]!r}")
+
+    async def _begin(
+        self, command: str, arguments: dict[str, Any], user: User, reader: asyncio.StreamReader, say: Say
+    ) -> Any:
+        member = self._scheduler.member
+        if member.is_draining:
+            raise Refused(f"Server {member.name} is draining and takes nothing new; use another one")
+        self.served += 1
+        try:
+            if command == "submit":
+                return await self._submit(arguments, user, say)
+            return await self._interact(arguments, reader, say)
+        finally:
+            self.served -= 1
+
+    def _drain(self, wanted: bool, arguments: dict[str, Any], user: User) -> dict[str, str]:
+        _exactly(arguments, {"server"})
+        name = _text(arguments, "server", 64)
+        if not self._scheduler.member.order_to_drain(name, wanted):
+            raise Refused(f"There is no server {name}; `dynamo --servers` shows all")
+        LOG.info("User %s wants server %s to %s", user.name, name, "leave" if wanted else "stay")
+        return {"server": name, "order": "drain" if wanted else "stay"}
 
     def _sequence(self, command: str, arguments: dict[str, Any], user: User) -> Any:
         register = self._sequences.register
@@ -228,9 +252,9 @@ class Door:
             return self._scheduler.new_work_area()
         if not isinstance(wanted, str) or not os.path.isabs(wanted) or len(wanted) > 1024:
             raise Refused(f"path is {wanted!r}; give an absolute path")
-        area = Path(wanted)
+        area = Path(wanted).resolve()
         base = Path(self._config.workarea_base).resolve()
-        if base not in area.resolve().parents:
+        if base not in area.parents:
             raise Refused(f"Work area {wanted} does not lie below {base}")
         area.mkdir(mode=0o700, parents=True, exist_ok=True)
         return area
@@ -286,13 +310,15 @@ class Door:
         console = os.fdopen(ours, "wb", buffering=0)
         try:
             job = Job(
-                Task(None, "", AuthLevel.NOAUTH, area, self._scheduler.console_user),
+                Task(None, "", AuthLevel.NOAUTH, area),
                 None,
                 self._scheduler.desk,
+                self._scheduler.confinement,
             )
-            async with self._scheduler.member.image:
-                self._scheduler.member.catch_up()
-                await job.start(self._scheduler.inventory, Authorizer(self._scheduler.users), stdin=theirs)
+            authorizer = Authorizer(self._scheduler.users)
+            await self._scheduler.member.with_image(
+                lambda: job.start(self._scheduler.inventory, authorizer, stdin=theirs), COMMAND_S
+            )
             await say({"status": "OK", "content": {"path": str(area), "pid": job.pid}})
             running = asyncio.create_task(job.run())
             typing = asyncio.create_task(self._type(reader, console))

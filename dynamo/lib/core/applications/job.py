@@ -12,9 +12,11 @@ from enum import Enum
 from typing import Any
 
 from dynamo.core.applications.batch import BatchReader
-from dynamo.core.applications.child import READY, TAKEN, Task, run_child
+from dynamo.core.applications.child import AHEAD, READY, TAKEN, Task, run_child
 from dynamo.core.applications.questions import answer_frame
+from dynamo.core.applications.sandbox import Cell, Confinement
 from dynamo.core.authorizer import Authorizer
+from dynamo.core.borrowed import StoreAhead
 from dynamo.core.dynamoinventory import BatchRefused, DynamoInventory
 from dynamo.core.objectrepository import Action
 from dynamo.core.registry.access import Note
@@ -52,8 +54,8 @@ class Outcome:
 class Job:
     """A child and what it sends.  All waits have a limit."""
 
-    def __init__(self, task: Task, timeout: float | None, desk: Desk, grace: float = GRACE_S) -> None:
-        """`timeout` in seconds, None = as long as it takes; `grace` between asking and killing, in seconds.
+    def __init__(self, task: Task, timeout: float | None, desk: Desk, confinement: Confinement) -> None:
+        """`timeout` in seconds, None = as long as it takes.
 
         `desk` answers what the program asks; it changes nothing there before its end.
         """
@@ -61,7 +63,8 @@ class Job:
         self.pid = 0
         self._timeout = timeout
         self._desk = desk
-        self._grace = grace
+        self._confinement = confinement
+        self._cell: Cell | None = None
         self._kill = asyncio.Event()
         self._reason = ""
         self._exit: asyncio.Future[int] = asyncio.get_running_loop().create_future()
@@ -77,15 +80,18 @@ class Job:
     ) -> None:
         """Fork the child, and wait until it has its own view of the store.
 
-        The image must not change meanwhile.  Raises BatchRefused when the child does not come up.
+        The image must not change meanwhile.  Raises BatchRefused when the child does not come up, StoreAhead when
+        a borrowed store has gone on; it may be started again then.
         """
         ours, theirs = socket.socketpair()
         store = inventory.store
         if store is not None:
             store.release()
-        pid = os.fork()
-        if pid == 0:
-            run_child(self.task, inventory, store, theirs, authorizer, stdin)
+        with self._confinement.cell() as cell:
+            pid = os.fork()
+            if pid == 0:
+                run_child(self.task, cell, inventory, store, theirs, authorizer, stdin)
+        self._cell = cell
         theirs.close()
         self.pid = pid
         self._channel = ours
@@ -95,13 +101,18 @@ class Job:
         loop.add_reader(watch, self._reap, watch)
         try:
             async with asyncio.timeout(READY_S):
-                if await loop.sock_recv(ours, 1) == READY:
+                word = await loop.sock_recv(ours, 1)
+                if word == READY:
                     return
         except TimeoutError:
-            pass
+            word = b""
         self._signal(signal.SIGKILL)
         await self._exit
         ours.close()
+        self._leave_the_cell()
+        if word == AHEAD:
+            self._exit = loop.create_future()
+            raise StoreAhead("The borrowed store has gone on while a program was started")
         raise BatchRefused("The program's process could not be started; its _stderr says why")
 
     def _reap(self, watch: int) -> None:
@@ -137,18 +148,28 @@ class Job:
                 if not self._kill.is_set():
                     self.kill(f"It ran longer than {self._timeout} s")
                 self._signal(signal.SIGTERM)
-                await asyncio.wait({self._exit}, timeout=self._grace)
+                await asyncio.wait({self._exit}, timeout=GRACE_S)
                 self._signal(signal.SIGKILL)
             exit_code = await self._exit
+            self._signal(signal.SIGKILL)  # what the program may have left; it holds the channel open, too
+            ended_by_kernel = self._leave_the_cell()
             if not taking.done():
                 await asyncio.wait({taking}, timeout=SILENCE_S)
-            return self._judge(exit_code, taking, reader)
+            outcome = self._judge(exit_code, taking, reader)
+            if exit_code != 0:
+                outcome.reason = outcome.reason or ended_by_kernel
+            return outcome
         finally:
             for waiting in (taking, killed):
                 waiting.cancel()
             await asyncio.gather(taking, killed, return_exceptions=True)
-            self._signal(signal.SIGKILL)  # what the program may have left in its process group
+            self._signal(signal.SIGKILL)
             self._channel.close()
+            self._leave_the_cell()
+
+    def _leave_the_cell(self) -> str:
+        cell, self._cell = self._cell, None
+        return "" if cell is None else self._confinement.leave(cell)
 
     def _judge(self, exit_code: int, taking: asyncio.Task[None], reader: BatchReader) -> Outcome:
         problem = taking.exception() if taking.done() and not taking.cancelled() else None

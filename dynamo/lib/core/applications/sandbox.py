@@ -7,8 +7,15 @@ import logging
 import os
 import pwd
 import resource
-import struct
+import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
+
+from dynamo.core import secrets
+from dynamo.core.applications import cgroups, namespaces, seccomp
+from dynamo.core.applications.cgroups import Cgroups, Group, Limits
 
 LOG = logging.getLogger(__name__)
 
@@ -19,62 +26,148 @@ MAX_OPEN = 1024
 
 _PR_SET_DUMPABLE = 4
 _PR_SET_NO_NEW_PRIVS = 38
-_MS_BIND, _MS_REC, _MS_PRIVATE = 0x1000, 0x4000, 1 << 18
-_CLONE_NEWNS, _CLONE_NEWIPC, _CLONE_NEWNET = 0x00020000, 0x08000000, 0x40000000
-_SYS_MOUNT_SETATTR = 442
-_AT_FDCWD, _AT_RECURSIVE = -100, 0x8000
-_MOUNT_ATTR_RDONLY = 1
 
 _libc = ctypes.CDLL(None, use_errno=True)
 
 
-def confine(work_area: Path, user: str | None, with_network: bool) -> None:
+@dataclass(frozen=True, slots=True)
+class Cell:
+    """Where one program is confined.
+
+    `hidden` is a folder of which it sees its work area alone.  Where this machine has such, `group` limits it, and
+    `first` is the first of its name space of processes.
+    """
+
+    user: str | None
+    hidden: Path
+    limits: Limits
+    group: Group | None
+    first: subprocess.Popen[bytes] | None
+
+
+class Confinement:
+    """Makes cells, as good as this machine can."""
+
+    def __init__(self, user: str | None, hidden: Path, limits: Limits) -> None:
+        """`user` runs programs, by default nobody; `hidden` is the folder of all work areas."""
+        self._hidden = hidden.absolute()
+        self._user = user
+        self._limits = limits
+        self._cgroups = cgroups.probe() if os.geteuid() == 0 else Cgroups(0, {}, "the server is not root")
+        self._cgroups.sweep()
+        self._number = 0
+
+    @contextmanager
+    def cell(self) -> Iterator[Cell]:
+        """A cell for one program, which is to be forked within."""
+        self._number += 1
+        group = None
+        try:
+            group = self._cgroups.make(f"{os.getpid()}-{self._number}", self._limits)
+        except OSError as error:
+            LOG.error("A program runs without a control group: %s", error)
+        with namespaces.own_processes() as first:
+            yield Cell(self._user, self._hidden, self._limits, group, first)
+
+    def leave(self, cell: Cell) -> str:
+        """Take down the cell of a program that has ended and was waited for; why the kernel ended it, if it did.
+
+        Whatever the program has left behind ends.
+        """
+        if cell.first is not None:
+            cell.first.kill()
+            cell.first.communicate()
+        if cell.group is None:
+            return ""
+        ran_out = cell.group.ran_out_of_memory()
+        self._cgroups.remove(cell.group)
+        return (
+            f"It used more than the {cell.limits.memory} bytes of memory that it may have" if ran_out else ""
+        )
+
+    def report(self) -> list[str]:
+        """What holds programs here, and what does not with the reason, found out by a child that is confined."""
+        found = [
+            f"control groups of version {self._cgroups.version}: {', '.join(self._cgroups.places)}"
+            if self._cgroups.places
+            else "NOT control groups"
+        ]
+        if self._cgroups.missing:
+            found[0] += f" (missing: {self._cgroups.missing})"
+        area = self._hidden / f"probe-{os.getpid()}"
+        area.mkdir(mode=0o700, parents=True, exist_ok=True)
+        reading, writing = os.pipe()
+        with self.cell() as cell:
+            pid = os.fork()
+            if pid == 0:
+                try:
+                    missing = confine(area, cell, False)
+                    os.write(writing, "\n".join(missing or ["."]).encode())
+                finally:
+                    os._exit(0)
+        os.close(writing)
+        with os.fdopen(reading, "rb") as answer:
+            lines = answer.read().decode().splitlines() or ["the probe ended without an answer"]
+        os.waitpid(pid, 0)
+        self.leave(cell)
+        area.rmdir()
+        found.append("NOT a name space of processes" if cell.first is None else "name space of processes")
+        found += [f"NOT {line}" for line in lines if line != "."]
+        if lines == ["."]:
+            found.append("own user, files, network and calls of the kernel")
+        return found
+
+
+def confine(work_area: Path, cell: Cell, with_network: bool) -> list[str]:
     """Limit this process, for good: another user, no new privileges, and nothing to write but the work area.
 
-    Without root there is no other user and no name space of its own; what is left out is logged.
+    What cannot be done here, for people: without root there is no other user and no name space.
     Raises OSError when the user cannot be changed although it could be.
     """
-    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-    resource.setrlimit(resource.RLIMIT_FSIZE, (MAX_FILE, MAX_FILE))
-    resource.setrlimit(resource.RLIMIT_NOFILE, (MAX_OPEN, MAX_OPEN))
+    missing = []
+    if cell.group is not None:
+        cell.group.join()
+    for limit, value in (
+        (resource.RLIMIT_CORE, 0),
+        (resource.RLIMIT_FSIZE, MAX_FILE),
+        (resource.RLIMIT_NOFILE, MAX_OPEN),
+        (resource.RLIMIT_MEMLOCK, 1 << 20),
+        (resource.RLIMIT_MSGQUEUE, 0),
+    ):
+        _limit(limit, value)
+    if cell.group is None:
+        _limit(resource.RLIMIT_AS, _address_space() + cell.limits.memory)
     if os.geteuid() == 0:
-        entry = pwd.getpwnam(user or "nobody")
+        entry = pwd.getpwnam(cell.user or "nobody")
         os.chown(work_area, entry.pw_uid, entry.pw_gid)
         os.chdir(work_area)
-        _separate(work_area, with_network)
+        try:
+            namespaces.separate(work_area, cell.hidden, with_network, cell.first is not None)
+        except OSError as error:
+            missing.append(f"name spaces of files and network: {error}")
         os.setgroups([])
         os.setgid(entry.pw_gid)
         os.setuid(entry.pw_uid)
     else:
-        LOG.info("Not root: programs run as the server's own user and see its files")
+        missing.append("another user, and name spaces: the server is not root")
         os.chdir(work_area)
+    secrets.wipe()
     _libc.prctl(_PR_SET_DUMPABLE, 0, 0, 0, 0)
     _libc.prctl(_PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0)
-    os.umask(0o077)
-
-
-def _separate(work_area: Path, with_network: bool) -> None:
-    kinds = _CLONE_NEWNS | _CLONE_NEWIPC | (0 if with_network else _CLONE_NEWNET)
     try:
-        _call("unshare", kinds)
-        _call("mount", b"none", b"/", None, _MS_REC | _MS_PRIVATE, None)
-        place = os.fsencode(work_area)
-        _call("mount", place, place, None, _MS_BIND, None)
-        _set_read_only(b"/", True, _AT_RECURSIVE)
-        _set_read_only(place, False, 0)
-        os.chdir(work_area)
-    except OSError as error:
-        LOG.warning("Programs run without name spaces of their own: %s", error)
+        seccomp.install(with_network)
+    except seccomp.SeccompMissing as error:
+        missing.append(f"a filter of calls: {error.strerror}")
+    os.umask(0o077)
+    return missing
 
 
-def _set_read_only(place: bytes, read_only: bool, flags: int) -> None:
-    attributes = (_MOUNT_ATTR_RDONLY, 0) if read_only else (0, _MOUNT_ATTR_RDONLY)
-    packed = struct.pack("QQQQ", *attributes, 0, 0)
-    _call("syscall", _SYS_MOUNT_SETATTR, _AT_FDCWD, place, flags, packed, len(packed))
+def _limit(which: int, value: int) -> None:
+    _, most = resource.getrlimit(which)
+    if most != resource.RLIM_INFINITY:
+        value = min(value, most)
+    resource.setrlimit(which, (value, value))
 
 
-def _call(name: str, *arguments: int | bytes | None) -> None:
-    wide = [ctypes.c_long(value) if isinstance(value, int) else value for value in arguments]
-    if getattr(_libc, name)(*wide) != 0:
-        number = ctypes.get_errno()
-        raise OSError(number, f"{name}: {os.strerror(number)}")
+def _address_space() -> int:
+    return int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()

@@ -14,6 +14,7 @@ from typing import TypeVar
 
 from dynamo.core.applications.child import Task
 from dynamo.core.applications.job import Ending, Job, Outcome
+from dynamo.core.applications.sandbox import Confinement
 from dynamo.core.authorizer import Authorizer
 from dynamo.core.cluster.member import Member
 from dynamo.core.components.impl.database import OutcomeUnknown
@@ -59,7 +60,7 @@ class Scheduler:
         timeout: float,
         retain_days: int,
         max_procs: int,
-        user: str | None,
+        confinement: Confinement,
         poll: float,
     ) -> None:
         self.member = member
@@ -74,7 +75,7 @@ class Scheduler:
         self._timeout = timeout
         self._retain_days = retain_days
         self._max_procs = max_procs
-        self.console_user = user
+        self.confinement = confinement
         self._poll = poll
         self._cleaned = -CLEAN_S
         self._wake = asyncio.Event()
@@ -161,6 +162,8 @@ class Scheduler:
             group.create_task(self._run(app, job))
 
     def _next(self) -> Application | None:
+        if self.member.is_draining or not self.member.is_online:
+            return None
         locked = self.desk.answer("locks.locked", {}, may_change=False)
         if self.queue.has_waiting_writer(locked) and self.member.take_write_slot():
             app = self.queue.assign_next(self.name, True, locked)
@@ -173,8 +176,8 @@ class Scheduler:
         hours = app.timeout
         limit = self._timeout if hours == 0 else hours * 3600.0
         area = Path(app.path) if app.user_host == self.name else self.new_work_area()
-        task = Task(self.queue.executable(app.id), app.args, app.auth_level, area, self.console_user)
-        return Job(task, None if hours < 0 else max(limit, 1.0), self.desk)
+        task = Task(self.queue.executable(app.id), app.args, app.auth_level, area)
+        return Job(task, None if hours < 0 else max(limit, 1.0), self.desk, self.confinement)
 
     async def _run(self, app: Application, job: Job) -> None:
         status: Status = Status.FAILED
@@ -204,9 +207,8 @@ class Scheduler:
             app.title, executable, app.user_id
         ):
             return Status.AUTHFAILED, None
-        async with self.member.image:
-            await self._with_database(self.member.catch_up)
-            await job.start(self.inventory, await self._with_database(lambda: Authorizer(self.users)))
+        authorizer = await self._with_database(lambda: Authorizer(self.users))
+        await self.member.with_image(lambda: job.start(self.inventory, authorizer), None)
         await self._with_database(lambda: self.queue.set_status(app.id, Status.RUN))
         await self._notify()
         async with asyncio.TaskGroup() as group:

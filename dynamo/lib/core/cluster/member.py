@@ -6,21 +6,26 @@ import asyncio
 import gc
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable, Mapping
 from contextlib import AbstractContextManager
-from typing import Any
+from typing import Any, TypeVar
 
+from dynamo.core.borrowed import LEVEL_S, StoreAhead, check_level
+from dynamo.core.borrowed import LOOK_S as LEVEL_LOOK_S
+from dynamo.core.cluster.sources import Sources, advertised
 from dynamo.core.components.impl.database import Database
 from dynamo.core.dynamoinventory import DynamoInventory
 from dynamo.core.master.applications import ApplicationQueue
 from dynamo.core.master.changelog import ChangeLog, Commands
 from dynamo.core.master.database import transaction
 from dynamo.core.master.lease import PRIMARY, WRITE, Held, Leases
-from dynamo.core.master.servers import SILENT_S, ServerRow, Servers, ServerStatus
+from dynamo.core.master.servers import SILENT_S, Servers, ServerStatus
 from dynamo.core.serverconfig import Component
 from dynamo.dataformat import DynamoError, OperationalError
 
 LOG = logging.getLogger(__name__)
+
+Result = TypeVar("Result")
 
 FOLLOW_S = 0.2
 """How often the log is looked at, in seconds."""
@@ -32,23 +37,44 @@ BEAT_S = 2.0
 """How often a server says that it lives, and renews its rights, in seconds."""
 
 
+class OutOfSync(DynamoError):
+    """The image is not what the log was written for, or cannot be used."""
+
+
+class StartTimeout(OperationalError):
+    """What a server waits for did not come."""
+
+
 class Member:
     """A server with its inventory.  Whatever forks or changes the image holds `image`."""
 
     def __init__(
-        self, name: str, inventory: DynamoInventory, database: Database, ttl: int, store: Component | None
+        self,
+        name: str,
+        inventory: DynamoInventory,
+        database: Database,
+        ttl: int,
+        store: Component | None,
+        credentials: Mapping[str, str],
     ) -> None:
-        """`ttl` of rights in seconds; `store` is the configuration of the server's own store."""
+        """`ttl` of rights in seconds; `store` is the configuration of the server's own store.
+
+        `credentials` are user and passwd of this server at stores of others.
+        """
         self.name = name
         self.inventory = inventory
         self.image = asyncio.Lock()
         self.is_primary = False
+        self.is_draining = False
+        """Does it finish what it has begun, and take nothing new?"""
         self._database = database
         self._leases = Leases(database, name, ttl)
         self._log = ChangeLog(database, self._leases)
         self._servers = Servers(database)
         self._queue = ApplicationQueue(database)
         self._store = store
+        self._sources = Sources(name, self._servers, credentials)
+        self._lender = ""
         self._status = ServerStatus.INITIAL
         self._applied = 0
         self._told = 0
@@ -60,28 +86,74 @@ class Member:
         """Number of the last batch that the image has."""
         return self._applied
 
-    def start(self) -> None:
-        """Load the image, from the own store or as a clone of another server's, and catch up with the log.
+    @property
+    def is_online(self) -> bool:
+        """Is the image current, and may be used?"""
+        return self._status.is_current
 
-        Raises OperationalError when there is no store, or no server to clone from although one is needed.
+    async def start(self, patience: float) -> None:
+        """Load the image, and catch up with the log.
+
+        It comes from the own store, after cloning another server's when that misses something, or, without a store,
+        from another server's.  Raises StartTimeout when none is there within `patience` seconds.
         """
-        if self._store is None:
-            raise OperationalError(
-                "No persistent inventory storage is available; configure inventory.persistency"
-            )
+        self._servers.forget_orders(self.name)
         self._beat(ServerStatus.STARTING)
-        version = self.inventory.store_version()
-        first = self._log.first()
-        source = self._best_source()
-        misses_some = version.sequence + 1 < first or version.sequence > self._log.last()
-        if source is not None and (misses_some or version.sequence == 0):
-            self._clone(source)
-        self.inventory.load()
-        # A store that is ahead of the log belonged to another one; its numbers mean nothing here.
-        self._applied = min(self.inventory.store_version().sequence, self._log.last())
+        if self._store is None:
+            await self._wait_for_a_store(patience)
+        else:
+            version = self.inventory.store_version()
+            first = self._log.first()
+            misses_some = version.sequence + 1 < first or version.sequence > self._log.last()
+            if (misses_some or version.sequence == 0) and self._sources.any():
+                self._clone()
+            self._load()
         self.catch_up()
         freeze_image()
-        self._beat(ServerStatus.ONLINE)
+        self._beat(self._running())
+
+    async def _wait_for_a_store(self, patience: float) -> None:
+        begin = time.monotonic()
+        while True:
+            try:
+                self._borrow()
+                return
+            except OperationalError as error:
+                since = time.monotonic() - begin
+                if since > patience:
+                    raise StartTimeout(f"No persistent inventory storage is available: {error}") from None
+                LOG.warning("waiting for a server with a store since %.0f s: %s", since, error)
+            await asyncio.sleep(RETRY_S)
+            self._beat(ServerStatus.STARTING)
+
+    def _borrow(self) -> None:
+        self._lender, store = self._sources.opened()
+        LOG.info("Borrowing the store of %s", self._lender)
+        self.inventory.borrow_store(store)
+        self._load()
+
+    def _clone(self) -> None:
+        name, store = self._sources.opened()
+        LOG.info("Cloning the store of %s", name)
+        try:
+            self.inventory.clone_from(store)
+        finally:
+            store.close()
+
+    def _load(self) -> None:
+        self.inventory.load()
+        # A store that is ahead of the log belonged to another one; its numbers mean nothing here.
+        self._applied = min(self.inventory.version.sequence, self._log.last())
+
+    def _running(self) -> ServerStatus:
+        return ServerStatus.DRAINING if self.is_draining else ServerStatus.ONLINE
+
+    def _obey(self) -> None:
+        shall = self._servers.shall_drain(self.name)
+        if shall != self.is_draining and self.is_online:
+            self.is_draining = shall
+            self._status = self._running()
+            LOG.info("This server %s", "takes no more work and leaves" if shall else "stays")
 
     def stop(self) -> None:
         """Give all rights back and leave the fleet."""
@@ -90,6 +162,7 @@ class Member:
                 if held is not None:
                     self._leases.release(held)
             self._servers.remove(self.name)
+            self._servers.forget_orders(self.name)
         except DynamoError as error:
             LOG.warning("The fleet was left without a word: %s", error)
 
@@ -102,11 +175,15 @@ class Member:
                 collected = time.monotonic()
             try:
                 if time.monotonic() - beaten > BEAT_S:
+                    self._obey()
                     self._keep_rights()
+                    self._look_after_the_lender()
                     self._beat(self._status)
                     beaten = time.monotonic()
                 elif self._told != self._applied:
                     self._beat(self._status)
+                if not self.inventory.loaded:
+                    raise OutOfSync("The inventory could not be loaded")
                 if self._log.last() > self._applied:
                     async with self.image:
                         self.catch_up()
@@ -121,34 +198,25 @@ class Member:
     async def _become_a_clone(self) -> None:
         """Replace an image that the log does not fit by that of another server, as soon as there is one."""
         async with self.image:
-            source = self._best_source()
-            if source is None:
-                LOG.error("There is no server to clone from; nobody writes here until there is one")
-                await asyncio.sleep(RETRY_S)
-                return
             try:
-                self._clone(source)
-                self.inventory.load()
-                self._applied = self.inventory.store_version().sequence
+                if self._store is None:
+                    self._borrow()
+                else:
+                    self._clone()
+                    self._load()
                 self.catch_up()
-                self._beat(ServerStatus.ONLINE)
+                self._beat(self._running())
             except DynamoError as error:
-                LOG.error("Cloning the store of %s failed: %s", source.name, error)
+                LOG.error("Nothing runs here until the store of another server can be read: %s", error)
                 await asyncio.sleep(RETRY_S)
             finally:
                 freeze_image()
 
-    def _best_source(self) -> ServerRow | None:
-        others = [
-            row
-            for row in self._servers.listed()
-            if row.name != self.name and row.status is ServerStatus.ONLINE and row.silent <= SILENT_S
-        ]
-        return max(others, key=lambda row: row.sequence, default=None)
-
-    def _clone(self, source: ServerRow) -> None:
-        LOG.info("Cloning the store of %s", source.name)
-        self.inventory.clone_store(source.store_module, source.store_config)
+    def _look_after_the_lender(self) -> None:
+        """Make sure that the server runs whose store is borrowed, and the store answers.  Raises OutOfSync."""
+        if self._store is None and not (self._sources.has(self._lender) and self.inventory.check_store()):
+            self._beat(ServerStatus.OUTOFSYNC)
+            raise OutOfSync(f"Server {self._lender}, whose store is read here, has gone")
 
     def catch_up(self) -> None:
         """Apply what others have added to the log.  The caller holds `image`.
@@ -173,7 +241,7 @@ class Member:
 
     def take_write_slot(self) -> bool:
         """Be the one of the fleet that writes; False when somebody else is, here or elsewhere."""
-        if self._writing is not None or self._status is not ServerStatus.ONLINE:
+        if self._writing is not None or not self.is_online:
             return False
         self._writing = self._leases.acquire(WRITE)
         return self._writing is not None
@@ -208,15 +276,49 @@ class Member:
                 if also is not None:
                     also()
             return
-        async with self.image:
-            try:
-                self.catch_up()
-                self.inventory.apply(
-                    commands, lambda: self._log.append(held, self.name, app_id, commands, also)
-                )
-                self._applied = self.inventory.store_version().sequence
-            finally:
-                freeze_image()
+        await self.with_image(lambda: self._write(held, commands, app_id, also), LEVEL_S)
+
+    async def _write(
+        self, held: Held, commands: Commands, app_id: int, also: Callable[[], None] | None
+    ) -> None:
+        try:
+            self.inventory.apply(commands, lambda: self._log.append(held, self.name, app_id, commands, also))
+        finally:
+            if self.inventory.loaded:  # perhaps anew, and from a store that has gone on meanwhile
+                self._applied = min(self.inventory.version.sequence, self._log.last())
+            freeze_image()
+
+    async def with_image(self, work: Callable[[], Awaitable[Result]], patience: float | None) -> Result:
+        """Do something with an image that is current, and whose store has the same.
+
+        A database that is away and a borrowed store that is behind are waited for, at most `patience` seconds.
+        Raises OperationalError after that, and whatever `work` raises; StoreAhead of `work` is tried again.
+        """
+        begin = time.monotonic()
+        while True:
+            async with self.image:
+                problem = self._not_current()
+                if problem is None:
+                    try:
+                        return await work()
+                    except StoreAhead as error:
+                        problem = error
+            if patience is not None and time.monotonic() - begin > patience:
+                raise OperationalError(str(problem))
+            await asyncio.sleep(LEVEL_LOOK_S)
+
+    def _not_current(self) -> OperationalError | None:
+        """Catch up; why the image cannot be used then."""
+        if not self.inventory.loaded:
+            return OperationalError("The inventory is not loaded; another server's store is looked for")
+        try:
+            self.catch_up()
+            store = self.inventory.store
+            if self.inventory.is_borrowed and store is not None:
+                check_level(store, self.inventory.version)
+        except OperationalError as error:
+            return error
+        return None
 
     def keep_right(self, name: str, held: Held | None) -> Held | None:
         """Keep a right of the fleet, or take it when nobody has it; None while somebody else has.
@@ -226,6 +328,10 @@ class Member:
         if held is not None and self._leases.renew(held):
             return held
         return self._leases.acquire(name)
+
+    def order_to_drain(self, name: str, wanted: bool) -> bool:
+        """Tell a server of the fleet to leave, or to stay; False for an unknown one."""
+        return self._servers.order_to_drain(name, wanted)
 
     def was_logged(self, app_id: int) -> bool:
         """Are the changes of this application in the log?"""
@@ -242,26 +348,27 @@ class Member:
                 "applied": row.sequence,
                 "behind": max(0, self._log.last() - row.sequence),
                 "primary": row.name == primary,
+                "store": "own" if row.store_module else f"of {row.store_config.get('lender') or 'nobody'}",
             }
             for row in self._servers.listed()
         ]
 
     def _beat(self, status: ServerStatus) -> None:
         self._status = status
-        store = self._store
-        self._servers.beat(
-            self.name,
-            status,
-            "" if store is None else store.module,
-            {} if store is None else store.config,
-            self._applied,
-        )
+        module, config = advertised(self._store)
+        if self._store is None:
+            config = {"lender": self._lender}
+        self._servers.beat(self.name, status, module, config, self._applied)
         self._told = self._applied
 
     def _keep_rights(self) -> None:
         if self._writing is not None and not self._leases.renew(self._writing):
             LOG.error("The right to write was lost; what is written now will be refused")
-        if self._primary is None or not self._leases.renew(self._primary):
+        if self.is_draining:
+            held, self._primary = self._primary, None
+            if held is not None:
+                self._leases.release(held)
+        elif self._primary is None or not self._leases.renew(self._primary):
             self._primary = self._leases.acquire(PRIMARY)
         if self.is_primary != (self._primary is not None):
             self.is_primary = self._primary is not None
@@ -275,6 +382,7 @@ class Member:
         for name in gone:
             LOG.error("Server %s has not been heard of for %d s", name, SILENT_S)
             self._servers.remove(name)
+            self._servers.forget_orders(name)
         killed = self._queue.unfinished_of(gone)
         if killed:
             LOG.error("%d applications of servers that are gone are marked killed", killed)

@@ -53,6 +53,11 @@ class Commit:
 class InventoryStore(ABC):
     """A relational image of the inventory."""
 
+    readonly_config: dict[str, Any] | None = None
+    """The configuration with a user that may read and nothing else, for what programs inherit."""
+    by_name: bool = False
+    """Are objects looked up by name?  Numbers in memory mean nothing in a store that another server changes."""
+
     @staticmethod
     def get_instance(module: str, config: dict[str, Any]) -> InventoryStore:
         """The store that a configuration names as `file:Class`, both in the package `impl` beside this module.
@@ -134,8 +139,8 @@ class InventoryStore(ABC):
         """Names of dataset and block of a file; None when it is not stored."""
 
     @abstractmethod
-    def load_data(self, repository: Repository, selection: Selection) -> None:
-        """Fill an inventory that has its partitions and nothing else."""
+    def load_data(self, repository: Repository, selection: Selection) -> Version:
+        """Fill an inventory that has its partitions and nothing else; which batches it has then."""
 
     @abstractmethod
     def save(self, obj: Object) -> None:

@@ -45,6 +45,7 @@ CREATE TABLE IF NOT EXISTS application_sequences (
 CREATE TABLE IF NOT EXISTS servers (
   hostname {text64} PRIMARY KEY, last_heartbeat {int} NOT NULL, status {text16} NOT NULL,
   store_module {text256} NOT NULL, store_config {text2048} NOT NULL, store_version {int} NOT NULL);
+CREATE TABLE IF NOT EXISTS server_orders (hostname {text64} PRIMARY KEY, word {text16} NOT NULL);
 CREATE TABLE IF NOT EXISTS lease (
   name {text16} PRIMARY KEY, holder {text64} NOT NULL, epoch {int} NOT NULL, expires {int} NOT NULL);
 CREATE TABLE IF NOT EXISTS change_batches (

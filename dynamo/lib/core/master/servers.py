@@ -21,6 +21,12 @@ class ServerStatus(StrEnum):
     UPDATING = "updating"
     ERROR = "error"
     OUTOFSYNC = "outofsync"
+    DRAINING = "draining"
+
+    @property
+    def is_current(self) -> bool:
+        """Has such a server an image that can be relied on?"""
+        return self in (ServerStatus.ONLINE, ServerStatus.UPDATING, ServerStatus.DRAINING)
 
 
 class ServerRow(NamedTuple):
@@ -57,6 +63,27 @@ class Servers:
     def remove(self, name: str) -> None:
         """Forget a server that stops."""
         self._database.execute("DELETE FROM servers WHERE hostname = ?", (name,))
+
+    def order_to_drain(self, name: str, wanted: bool) -> bool:
+        """Tell a server to leave as soon as it has finished what it does, or not to; False for an unknown one."""
+        if all(row.name != name for row in self.listed()):
+            return False
+        if wanted:
+            self._database.execute("REPLACE INTO server_orders (hostname, word) VALUES (?, 'drain')", (name,))
+        else:
+            self.forget_orders(name)
+        return True
+
+    def shall_drain(self, name: str) -> bool:
+        """Was a server told to leave?"""
+        rows = self._database.rows(
+            "SELECT 1 FROM server_orders WHERE hostname = ? AND word = 'drain'", (name,)
+        )
+        return any(True for _ in rows)
+
+    def forget_orders(self, name: str) -> None:
+        """Nothing is wanted of a server any more."""
+        self._database.execute("DELETE FROM server_orders WHERE hostname = ?", (name,))
 
     def listed(self) -> list[ServerRow]:
         """All servers by name."""

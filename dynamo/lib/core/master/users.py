@@ -45,6 +45,12 @@ class Users:
             return User(*row)
         return None
 
+    def email(self, uid: int) -> str:
+        """The address of a user; empty without one."""
+        for (email,) in self._database.rows("SELECT email FROM users WHERE id = ?", (uid,)):
+            return str(email)
+        return ""
+
     def add_user(self, name: str, dn: str, email: str = "") -> User:
         """Add a user.  Raises ObjectError for names that are taken or no names."""
         if not 0 < len(name) <= 64:

@@ -52,6 +52,12 @@ def advance(state: State, steps: list[Step], status: Status | None, now: int) ->
             return State(0 if criticality is Criticality.REPEAT_SEQUENCE else state.line), None
 
 
+def wants_mail(step: Step, status: Status | None) -> bool:
+    """Shall somebody hear of the end of a step's application?  None is one whose record is lost."""
+    has_failed = status is None or (status.is_final and status is not Status.DONE)
+    return has_failed and isinstance(step, Execute) and step.criticality is not Criticality.PASS
+
+
 def _go(state: State, steps: list[Step], line: int) -> State:
     cursor = Cursor(len(steps), not any(isinstance(step, Terminate) for step in steps), state.line)
     cursor.shift(line)

@@ -41,11 +41,12 @@ class ServersPage(WebModule, HTMLMixin):
                 f"{row['silent']} s ago",
                 str(row["applied"]),
                 str(row["behind"]),
+                html.escape(row["store"]),
             ]
             for row in self.appmanager.servers
         ]
         self.body_html = "{TABLE}\n"
-        heads = ["Server", "", "Status", "Heard of", "Last batch", "Batches behind"]
+        heads = ["Server", "", "Status", "Heard of", "Last batch", "Batches behind", "Store"]
         return self.form_html({"TABLE": table(heads, rows)})
 
 

@@ -12,6 +12,7 @@ from pymysql.constants import CLIENT
 from pymysql.cursors import Cursor
 
 from dynamo.core.components.impl.database import OutcomeUnknown, Row
+from dynamo.core.secrets import remember
 from dynamo.dataformat import ConfigurationError, IntegrityError, OperationalError
 
 CONNECT_S = 10
@@ -60,7 +61,7 @@ class MySQLDatabase:
 
     def _connect(self) -> Connection[Cursor]:
         params = self._target()
-        return pymysql.connect(
+        connection = pymysql.connect(
             host=params.get("host", "localhost"),
             port=int(params.get("port", 3306)),
             unix_socket=params.get("socket"),
@@ -75,6 +76,8 @@ class MySQLDatabase:
             init_command=_READ_ONLY if params.get("read_only") else _SESSION,
             client_flag=CLIENT.FOUND_ROWS,
         )
+        remember(connection.password)  # a copy in another form
+        return connection
 
     @contextmanager
     def _errors(self) -> Iterator[None]:

@@ -37,7 +37,12 @@ class MySQLInventoryStore(SQLInventoryStore):
         """Nothing to do: a child closes its copy of the connection without a word to the server."""
 
     def new_handle(self, read_only: bool = True) -> MySQLInventoryStore:
-        return MySQLInventoryStore({"db_params": {**self._params, "read_only": read_only}})
+        params = self._params
+        if read_only and self.readonly_config is not None:
+            params = self.readonly_config["db_params"]
+        handle = MySQLInventoryStore({"db_params": {**params, "read_only": read_only}})
+        handle.by_name = self.by_name
+        return handle
 
     def open_snapshot(self) -> MySQLInventoryStore:
         handle = self.new_handle()

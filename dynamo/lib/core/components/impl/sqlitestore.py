@@ -33,7 +33,9 @@ class SQLiteInventoryStore(SQLInventoryStore):
         self.database.close()
 
     def new_handle(self, read_only: bool = True) -> SQLiteInventoryStore:
-        return SQLiteInventoryStore({**self.config, "read_only": read_only})
+        handle = SQLiteInventoryStore({**self.config, "read_only": read_only})
+        handle.by_name = self.by_name
+        return handle
 
     def open_snapshot(self) -> SQLiteInventoryStore:
         handle = self.new_handle()

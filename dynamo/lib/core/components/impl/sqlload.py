@@ -10,6 +10,7 @@ from dynamo.core.components.impl.database import Database
 from dynamo.core.components.impl.versions import version_value
 from dynamo.core.components.persistency import Patterns, Selection
 from dynamo.dataformat import Block, BlockReplica, Dataset, DatasetReplica, Group, Site, SitePartition
+from dynamo.dataformat.blockreplica import in_order
 from dynamo.dataformat.repository import Repository
 
 TB = 10**12
@@ -28,10 +29,16 @@ def chooser(patterns: Patterns) -> Callable[[str], bool]:
 
 
 class Loader:
-    """Reads all tables, parents before children, and links the objects."""
+    """Reads all tables, parents before children, and links the objects.
 
-    def __init__(self, database: Database, repository: Repository, selection: Selection) -> None:
+    `by_name`: the lists of partial replicas hold names of files, not their numbers.
+    """
+
+    def __init__(
+        self, database: Database, repository: Repository, selection: Selection, by_name: bool = False
+    ) -> None:
         self._database = database
+        self._by_name = by_name
         self._repository = repository
         self._selection = selection
         self._groups: dict[int | None, Group] = {}
@@ -135,14 +142,14 @@ class Loader:
                 "SELECT block_id, site_id, size FROM block_replica_sizes"
             )
         }
-        lists: dict[tuple[int, int], list[int]] = {}
+        lists: dict[tuple[int, int], list[int | str]] = {}
         file_sizes: dict[tuple[int, int], int] = {}
-        for block_id, site_id, file_id, file_size in self._database.rows(
-            "SELECT f.block_id, f.site_id, f.file_id, g.size FROM block_replica_files f"
+        for block_id, site_id, file_id, file_size, name in self._database.rows(
+            "SELECT f.block_id, f.site_id, f.file_id, g.size, g.name FROM block_replica_files f"
             " LEFT JOIN files g ON g.id = f.file_id ORDER BY f.file_id"
         ):
             key = (block_id, site_id)
-            lists.setdefault(key, []).append(file_id)
+            lists.setdefault(key, []).append(name if self._by_name and name is not None else file_id)
             file_sizes[key] = file_sizes.get(key, 0) + (file_size or 0)
         for number, place, group, custodial, last_update, complete in self._database.rows(
             "SELECT block_id, site_id, group_id, is_custodial, last_update, is_complete FROM block_replicas"
@@ -159,5 +166,7 @@ class Loader:
             else:
                 size = sizes.get(key, file_sizes.get(key, 0))
                 members = lists.get(key, [])
-                replica = BlockReplica(block, site, owner, bool(custodial), size, last_update, members)
+                # Without the list at first: the constructor would ask the store for numbers of names.
+                replica = BlockReplica(block, site, owner, bool(custodial), size, last_update, ())
+                replica.file_ids = in_order(members)
             replica.link()

@@ -87,12 +87,22 @@ class SQLInventoryStore(InventoryStore):
         return {name: number for number, name in self.database.rows("SELECT id, name FROM partitions")}
 
     def get_files(self, block: Block) -> list[File]:
+        number = self._number(block) if self.by_name else block.id
         return [
             File(name, block, size, json.loads(checksum), number)
             for number, size, name, checksum in self.database.rows(
-                "SELECT id, size, name, checksum FROM files WHERE block_id = ?", (block.id,)
+                "SELECT id, size, name, checksum FROM files WHERE block_id = ?", (number,)
             )
         ]
+
+    def _number(self, block: Block) -> int:
+        """The number of a block that may have another one in memory, or none; 0 when it is not stored."""
+        for (number,) in self.database.rows(
+            "SELECT b.id FROM blocks b JOIN datasets d ON d.id = b.dataset_id WHERE d.name = ? AND b.name = ?",
+            (block.dataset.name, block.name),
+        ):
+            return int(number)
+        return 0
 
     def get_file_id(self, lfn: str) -> int | None:
         for (number,) in self.database.rows("SELECT id FROM files WHERE name = ?", (lfn,)):
@@ -108,10 +118,11 @@ class SQLInventoryStore(InventoryStore):
             return dataset, block
         return None
 
-    def load_data(self, repository: Repository, selection: Selection = _EVERYTHING) -> None:
+    def load_data(self, repository: Repository, selection: Selection = _EVERYTHING) -> Version:
         self.database.begin_snapshot()
         try:
-            Loader(self.database, repository, selection).load()
+            Loader(self.database, repository, selection, self.by_name).load()
+            return self.version()
         finally:
             self.database.rollback()
 
