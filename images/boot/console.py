@@ -28,6 +28,9 @@ LOG_LINES = 60
 MOST_NAME = 60
 ADDRESSES_OF = "zos"
 JOURNAL = Path("/var/cache/zos/state/journal.db")
+DOCTOR = Path("/run/zos/doctor.json")
+DOCTOR_FRESH_S = 240.0
+"""`zosd` looks every minute."""
 SIOCGIFADDR = 0x8915
 SIOCGIFNETMASK = 0x891B
 
@@ -168,6 +171,7 @@ class Facts:
                 *settings.problems,
                 *stage_file.read("configure").get("problems", []),
                 *slot_problems(),
+                *doctor_problems(DOCTOR, time.time()),
             ],
             notes=[str(note) for note in stage_file.read("configure").get("notes", [])],
             image=image_text(stage_file.read("image"), stage_file.read("upgrade")),
@@ -215,6 +219,24 @@ def slot_problems() -> list[str]:
     """What the choice of the image slot has to say."""
     message = stage_file.read("slot").get("message")
     return [str(message)] if message else []
+
+
+def doctor_problems(report: Path, now: float) -> list[str]:
+    """What `zosd` has found wrong with this node, and what to do; nothing before its first look."""
+    try:
+        content = json.loads(report.read_text())
+        age = now - float(content["time"])
+        # Registration has a line of its own.
+        found = [
+            f"{one['subject']}: {one['text']}; {one['remedy']}"
+            for one in content["findings"]
+            if not one["ok"] and one["subject"] != "registration"
+        ]
+    except (OSError, ValueError, KeyError, TypeError):
+        return []
+    if age > DOCTOR_FRESH_S:
+        found.append("daemon: zosd has not looked after itself for minutes: it hangs or is down")
+    return ["".join(each for each in text if each.isprintable()) for text in found]
 
 
 def workloads(journal: Path) -> int | None:
