@@ -11,7 +11,7 @@ from urllib.parse import urlencode
 
 import urllib3
 
-from dynamo.client.connection import default_certificate
+from dynamo.client.connection import default_certificate, server_address
 from dynamo.dataformat import OperationalError
 
 ANSWER_S = 300.0
@@ -22,11 +22,15 @@ BUSY_TRIES = 30
 
 
 class WebServer:
-    """One web server.  `host` is HOST[:PORT], by default `DYNAMO_SERVER_HOST`."""
+    """One web server.
+
+    `host` is HOST[:PORT], by default `DYNAMO_WEB_HOST`, else the host of `DYNAMO_SERVER_HOST`, whose port is that of
+    the application server.
+    """
 
     def __init__(self, host: str | None, cert: str | None, key: str | None, ca: str | None) -> None:
         """Raises OperationalError when the certificate cannot be used."""
-        self.where = host or os.environ.get("DYNAMO_SERVER_HOST", "localhost")
+        self.where = host or os.environ.get("DYNAMO_WEB_HOST") or server_address(None)[0]
         try:
             self._context = ssl.create_default_context(cafile=ca)
             self._context.load_cert_chain(cert or default_certificate(), key)

@@ -18,8 +18,10 @@ from typing import Any
 import pymysql
 
 from dynamo.dataformat import ConfigurationError, OperationalError
+from dynamo.fleet import network
 from dynamo.fleet.certificates import ORGANIZATION, Authority
-from dynamo.fleet.layout import APPLICATIONS, HTTP, Layout
+from dynamo.fleet.layout import APPLICATIONS, HTTP, HTTPS, Layout
+from dynamo.fleet.network import Network
 from dynamo.fleet.processes import runs, start, stop
 
 START_S = 180.0
@@ -36,10 +38,15 @@ class Fleet:
         """`say` is told of progress."""
         self.layout = layout
         self._say = say
+        self._network = Network(layout.hub, layout.net) if layout.hub else None
 
     @classmethod
-    def opened(cls, folder: Path, servers: int | None, say: Say) -> Fleet:
-        """The fleet of a folder; with `servers` a new one unless there is one.  Raises ConfigurationError."""
+    def opened(cls, folder: Path, servers: int | None, say: Say, loopback: bool = False) -> Fleet:
+        """The fleet of a folder; with `servers` a new one unless there is one.
+
+        A new one of several servers has a network of its own where this machine can, unless `loopback`.
+        Raises ConfigurationError.
+        """
         kept = folder / "fleet.json"
         if kept.exists():
             values = json.loads(kept.read_text())
@@ -50,8 +57,14 @@ class Fleet:
         elif servers is None:
             raise ConfigurationError(f"There is no fleet in {folder}; start one with `dynamo-fleet up`")
         else:
-            net = f"127.{secrets.randbelow(200) + 20}.{secrets.randbelow(250) + 1}"
-            values = {"servers": servers, "net": net, "password": secrets.token_urlsafe(24)}
+            values = {"servers": servers, "password": secrets.token_urlsafe(24)}
+            missing = "one server needs none" if servers == 1 else network.why_not()
+            if loopback or missing:
+                if not loopback and servers > 1:
+                    say(f"Servers get addresses of loopback, without a network of their own: {missing}")
+                values["net"] = f"127.{secrets.randbelow(200) + 20}.{secrets.randbelow(250) + 1}"
+            else:
+                values.update(net=network.free_net(), hub=f"dynf{secrets.token_hex(3)}")
         layout = Layout(folder, **values)
         folder.mkdir(mode=0o755, parents=True, exist_ok=True)
         if not kept.exists():
@@ -64,6 +77,8 @@ class Fleet:
         layout = self.layout
         if layout.has_databases and not Path("/usr/sbin/mariadbd").exists():
             raise OperationalError("Several servers need MariaDB; install the package mariadb-server")
+        if self._network is not None:
+            self._network.ensure(layout.servers)
         self._certificates()
         for name in layout.names:
             place = layout.place(name)
@@ -80,7 +95,7 @@ class Fleet:
             if not runs(place / "server.run"):
                 (place / "ports.json").unlink(missing_ok=True)
             start(
-                [*command, "--port-file", str(place / "ports.json")],
+                [*self._prefix(name), *command, "--port-file", str(place / "ports.json")],
                 place / "server.run",
                 place / "log" / "dynamod.log",
             )
@@ -91,6 +106,32 @@ class Fleet:
             ["-u", "admin", "-r", "admin", "-Y"],
         ):
             self._wait(partial(self._tool, arguments), "the user admin")
+
+    def _prefix(self, name: str) -> list[str]:
+        """What a command of a server begins with."""
+        return [] if self._network is None else self._network.prefix(self.layout.names.index(name))
+
+    def plug(self, name: str, is_in: bool) -> None:
+        """Put the network cable of a server in, or pull it out.  Raises ConfigurationError."""
+        if name not in self.layout.names:
+            raise ConfigurationError(f"There is no server {name}; there are {', '.join(self.layout.names)}")
+        if self._network is None:
+            raise ConfigurationError(
+                "This fleet has addresses of loopback, which have no cable; start one as root without --loopback"
+            )
+        self._network.plug(self.layout.names.index(name), is_in)
+
+    def environment(self) -> dict[str, str]:
+        """Variables that lead clients to the first server, and the commands of its administrator to its tables."""
+        folder, first = self.layout.folder, self.layout.names[0]
+        return {
+            "DYNAMO_SERVER_HOST": f"{self.layout.address(first)}:{APPLICATIONS}",
+            "DYNAMO_WEB_HOST": f"{self.layout.address(first)}:{HTTPS}",
+            "DYNAMO_CA": str(folder / "ca.pem"),
+            "X509_USER_PROXY": str(folder / "admin.pem"),
+            "DYNAMO_SERVER_CONFIG": str(self.layout.place(first) / "server_config.json"),
+            "DYNAMO_SERVER_DEBUG": "1",
+        }
 
     def _certificates(self) -> None:
         folder, layout = self.layout.folder, self.layout
@@ -125,6 +166,7 @@ class Fleet:
         layout = self.layout
         place, data = layout.place(name), layout.place(name) / "data"
         user = ["--user=root"] if os.geteuid() == 0 else []
+        layout.socket(name).parent.mkdir(mode=0o700, exist_ok=True)
         is_new = not (place / "users.done").exists()
         if is_new and not runs(place / "mariadb.run"):
             shutil.rmtree(data, ignore_errors=True)
@@ -145,7 +187,7 @@ class Fleet:
                     check=True,
                 )
         start(
-            ["/usr/sbin/mariadbd", *layout.mariadb(name), *user],
+            [*self._prefix(name), "/usr/sbin/mariadbd", *layout.mariadb(name), *user],
             place / "mariadb.run",
             place / "log" / "mariadb.log",
         )
@@ -189,6 +231,8 @@ class Fleet:
         for name in self.layout.names:
             # Without its followers a leader waits for them before it stops, so it is not asked.
             stop(self.layout.place(name) / "mariadb.run", signal.SIGKILL)
+        if self._network is not None:
+            self._network.remove(self.layout.servers)
         if remove:
             shutil.rmtree(self.layout.folder)
 

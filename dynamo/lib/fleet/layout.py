@@ -19,13 +19,15 @@ DATABASE, APPLICATIONS, HTTP, HTTPS = 3306, 39626, 8080, 8443
 class Layout:
     """A fleet of servers dyn0, dyn1, … with addresses `net`.1, `net`.2, …
 
-    `password` is that of the databases' users, who come in from this machine only.
+    `password` is that of the databases' users, who come in from this machine only.  `hub` names the network of the
+    fleet; without one its addresses are those of loopback.
     """
 
     folder: Path
     servers: int
     net: str
     password: str
+    hub: str = ""
 
     def __post_init__(self) -> None:
         if not 1 <= self.servers <= MAX_SERVERS:
@@ -52,8 +54,11 @@ class Layout:
         return f"{self.net}.{self.names.index(name) + 1}"
 
     def socket(self, name: str) -> Path:
-        """Where the MariaDB of a server listens for its administrator."""
-        return self.place(name) / "socket"
+        """Where the MariaDB of a server listens for its administrator, who has no password.
+
+        Anybody may connect to a socket of MariaDB, so its folder has to be open to its owner alone.
+        """
+        return self.place(name) / "run" / "socket"
 
     def mariadb(self, name: str) -> list[str]:
         """Options of a server's MariaDB."""
@@ -120,12 +125,15 @@ class Layout:
 
     def users(self) -> list[str]:
         """Statements that make the users of a MariaDB, on it alone."""
+        # Whoever speaks to another address of loopback comes from 127.0.0.1.
+        source = f"{self.net}.%" if self.hub else "127.%"
+        admin, server = f"admin@'{source}'", f"server@'{source}'"
         return [
             "SET sql_log_bin = 0",
-            f"CREATE USER admin@'127.%' IDENTIFIED BY '{self.password}'",
-            "GRANT ALL PRIVILEGES ON *.* TO admin@'127.%'",
-            f"CREATE USER server@'127.%' IDENTIFIED BY '{self.password}'",
-            "GRANT ALL PRIVILEGES ON dynamoserver.* TO server@'127.%'",
+            f"CREATE USER {admin} IDENTIFIED BY '{self.password}'",
+            f"GRANT ALL PRIVILEGES ON *.* TO {admin}",
+            f"CREATE USER {server} IDENTIFIED BY '{self.password}'",
+            f"GRANT ALL PRIVILEGES ON dynamoserver.* TO {server}",
             "CREATE DATABASE dynamolocal",
-            "GRANT SELECT ON dynamolocal.* TO server@'127.%'",
+            f"GRANT SELECT ON dynamolocal.* TO {server}",
         ]

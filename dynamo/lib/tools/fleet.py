@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 import subprocess
 import sys
 from pathlib import Path
@@ -31,17 +32,57 @@ def _refused(error: Exception) -> typer.Exit:
 def up(
     servers: Annotated[int, typer.Option("--servers", "-n", help="How many servers.")] = 3,
     folder: Folder = DEFAULT,
+    loopback: Annotated[
+        bool, typer.Option("--loopback", help="No network of its own, also for root.")
+    ] = False,
 ) -> None:
-    """Start a fleet, or what of it does not run; done again it changes nothing."""
+    """Start a fleet, or what of it does not run; done again it changes nothing.
+
+    For root every server is in a name space of the network; for others all have addresses of loopback.
+    """
     try:
-        fleet = Fleet.opened(folder.absolute(), servers, _say)
+        fleet = Fleet.opened(folder.absolute(), servers, _say, loopback)
         fleet.up()
     except (DynamoError, OSError, subprocess.SubprocessError) as error:
         raise _refused(error) from None
     first = fleet.status()[0]
-    certificates = f"-c {fleet.layout.folder}/admin.pem --ca {fleet.layout.folder}/ca.pem"
-    print(f"dynamo -s {first['address']} {certificates} --servers")
+    chosen = "" if folder == DEFAULT else f" --folder {shlex.quote(str(fleet.layout.folder))}"
+    print(f'eval "$(dynamo-fleet env{chosen})"; dynamo --servers')
     print(first["web"])
+
+
+@app.command()
+def env(folder: Folder = DEFAULT) -> None:
+    """Print variables for a shell, so that all commands speak to the first server as its administrator."""
+    for name, value in _opened(folder).environment().items():
+        print(f"export {name}={shlex.quote(value)}")
+
+
+@app.command()
+def cut(server: str, folder: Folder = DEFAULT) -> None:
+    """Pull the network cable of a server out, of a fleet that root has started."""
+    _plug(server, folder, False)
+
+
+@app.command()
+def mend(server: str, folder: Folder = DEFAULT) -> None:
+    """Put the network cable of a server in again."""
+    _plug(server, folder, True)
+
+
+def _opened(folder: Path) -> Fleet:
+    try:
+        return Fleet.opened(folder.absolute(), None, _say)
+    except (DynamoError, OSError) as error:
+        raise _refused(error) from None
+
+
+def _plug(server: str, folder: Path, is_in: bool) -> None:
+    fleet = _opened(folder)
+    try:
+        fleet.plug(server, is_in)
+    except (DynamoError, OSError, subprocess.SubprocessError) as error:
+        raise _refused(error) from None
 
 
 @app.command()
@@ -49,10 +90,7 @@ def status(
     folder: Folder = DEFAULT, as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False
 ) -> None:
     """Show what runs; exit code 1 unless all of it does."""
-    try:
-        rows = Fleet.opened(folder.absolute(), None, _say).status()
-    except (DynamoError, OSError) as error:
-        raise _refused(error) from None
+    rows = _opened(folder).status()
     if as_json:
         print(json.dumps(rows))
     else:
@@ -71,9 +109,10 @@ def down(
     remove: Annotated[bool, typer.Option("--remove", help="Remove its folder, data included.")] = False,
 ) -> None:
     """End a fleet."""
+    fleet = _opened(folder)
     try:
-        Fleet.opened(folder.absolute(), None, _say).down(remove)
-    except (DynamoError, OSError) as error:
+        fleet.down(remove)
+    except (DynamoError, OSError, subprocess.SubprocessError) as error:
         raise _refused(error) from None
 
 
