@@ -8,10 +8,10 @@ from datetime import UTC, datetime
 from typing import Any
 
 import rmb
-import zosd
 from zosd.api.perf import Results
 from zosd.api.table import Handler
 from zosd.clock import Clock
+from zosd.version import running
 
 LIMIT = 3.0
 """Seconds that a part has to answer."""
@@ -48,7 +48,7 @@ class Diagnostics:
         now = datetime.fromtimestamp(self._clock.time(), UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
         return {
             "status": {
-                "objects": [{"Name": name, "Version": zosd.__version__}],
+                "objects": [{"Name": name, "Version": running()}],
                 "workers": [{"state": "free", "time": now}],
             }
         }

@@ -14,6 +14,7 @@ from zosd.api import dmi
 from zosd.api.table import Handler
 from zosd.api.tool import ToolFailed, output_of
 from zosd.machine import Machine
+from zosd.version import running
 
 VENDORS = {
     "QEMU": "kvm",
@@ -53,7 +54,7 @@ class System:
         }
 
     async def version(self, request: rmb.Request) -> dict[str, str]:
-        return {"zos": zosd.__version__, "zinit": f"zosd {zosd.__version__}"}
+        return {"zos": running(), "zinit": f"zosd {zosd.__version__}"}
 
     async def dmi(self, request: rmb.Request) -> dict[str, Any]:
         try:
