@@ -17,6 +17,7 @@ from images import manifest
 from images.boot.settings import Services, load_modes
 from images.bootstrap.server import Service
 from images.bootstrap.signed import Signer
+from images.cache_folder import cache_folder
 from images.node.build import PUBLIC_KEY
 from tfchain import Chain, ChainError, ChainUnavailable
 
@@ -50,7 +51,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """Serve until SIGTERM or SIGINT; status 1 with one line of reason when it cannot."""
     parser = argparse.ArgumentParser(prog="zos-bootstrap", description=__doc__)
     parser.add_argument(
-        "--image", type=Path, default=Path("/var/cache/zos/node/image"), help="folder of the release"
+        "--image",
+        type=Path,
+        default=cache_folder() / "node/image",
+        help="folder of the release (default: %(default)s)",
     )
     parser.add_argument("--listen", default="127.0.0.1:8090", help="address:port (default: %(default)s)")
     parser.add_argument("--modes", type=Path, help="JSON table of run modes (default: the grid's own)")

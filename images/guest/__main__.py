@@ -6,6 +6,7 @@ import argparse
 import sys
 from pathlib import Path
 
+from images.cache_folder import cache_folder
 from images.debian import ImageError
 from images.guest.build import build
 
@@ -15,7 +16,7 @@ def main() -> int:
         prog="python -m images.guest", description="Build guest kernel and initrd."
     )
     parser.add_argument(
-        "--out", type=Path, default=Path("/var/cache/zos"), help="cache folder (default: %(default)s)"
+        "--out", type=Path, default=cache_folder(), help="cache folder (default: %(default)s)"
     )
     try:
         print(build(parser.parse_args().out))

@@ -11,12 +11,13 @@ from typing import Annotated, NoReturn
 import typer
 
 from images import manifest
+from images.cache_folder import cache_folder
 from images.debian import ImageError
 from images.node import signed_program, slot_text
 from images.node.build import PUBLIC_KEY, build
 
 app = typer.Typer(help="Boot images of nodes.", no_args_is_help=True)
-CACHE = Path("/var/cache/zos")
+CACHE = cache_folder()
 
 
 @app.command("build")

@@ -6,6 +6,7 @@ import argparse
 import sys
 from pathlib import Path
 
+from images.cache_folder import cache_folder
 from images.debian import ImageError
 from images.rootfs.build import build
 
@@ -13,7 +14,7 @@ from images.rootfs.build import build
 def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m images.rootfs", description="Build the demo image.")
     parser.add_argument(
-        "--out", type=Path, default=Path("/var/cache/zos"), help="cache folder (default: %(default)s)"
+        "--out", type=Path, default=cache_folder(), help="cache folder (default: %(default)s)"
     )
     try:
         print(build(parser.parse_args().out))

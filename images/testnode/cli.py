@@ -12,6 +12,7 @@ from typing import Annotated, NoReturn
 
 import typer
 
+from images.cache_folder import cache_folder
 from images.debian import ImageError
 from images.node.build import build
 from images.testnode.accelerator import choose
@@ -20,7 +21,7 @@ from images.testnode.machine import Machine, TestNodeError, make_disk
 
 app = typer.Typer(help="A node in a virtual machine, booted from the image.", no_args_is_help=True)
 DEFAULT_STATE = Path("/var/lib/zos-testnode")
-CACHE = Path("/var/cache/zos")
+CACHE = cache_folder()
 REPAINT_S = 2.0
 """The screen is painted once a second."""
 
