@@ -11,7 +11,7 @@ import os
 import secrets
 from pathlib import Path
 
-from images.boot import cache, given, seed_files, slot_entry, stage_file
+from images.boot import cache, given, lost_disks, seed_files, slot_entry, stage_file
 from images.boot.bip39 import entropy
 from images.boot.control import ControlError, ask
 from images.boot.disks import DiskLine, PciDevice, driverless, is_disk, pretty_size, why_no_cache
@@ -54,6 +54,8 @@ async def _run() -> None:
     while True:
         names = disk_names()
         if names != seen or not done:
+            if not done:  # nothing runs yet that could have files open there
+                await lost_disks.let_go([POOLS, cache.POINT])
             folder = await _look(names, settings, disks)
             if folder is not None and seen is None and slot_entry.jump(settings, SlotStore()):
                 await asyncio.sleep(LONG_S)  # the first process ends everything

@@ -66,6 +66,10 @@ class TestNode:
     """PEM certificate: the UEFI firmware starts only what it vouches for.  None: Secure Boot is off."""
     firmware: str = ""
     """Words for the node that QEMU's firmware configuration carries."""
+    clock: str = ""
+    """Time that the firmware's clock shows at power-on, as `2020-01-31T00:00:00` UTC; "" is the right one."""
+    controllers: tuple[str, ...] = ()
+    """Further storage controllers, by QEMU's names of them, with nothing behind them."""
     screen: bool = False
     """Whether there is a graphics card, of whose screen `Machine.picture` makes a picture."""
     namespace: str = ""
@@ -114,12 +118,17 @@ def command(node: TestNode) -> list[str]:
         "-serial", "chardev:console",
         "-chardev", f"socket,id=monitor,path={node.monitor},{_SERVER}", "-mon", "chardev=monitor,mode=control",
     ]  # fmt: skip
+    if node.clock:
+        words += ["-rtc", f"base={node.clock}"]
     if node.screen:
         words += ["-device", "VGA"]
     if node.firmware:
         words += ["-fw_cfg", f"name=opt/org.node/config,string={node.firmware.replace(',', ',,')}"]
     words += _medium(node)
     words += ["-device", f"virtio-scsi-pci,id={BUS}"]
+    for number, name in enumerate(node.controllers):
+        # Without a name of its own, QEMU would call its bus as ours, and plug our disks into it.
+        words += ["-device", f"{name},id=controller{number}"]
     for number, disk in enumerate(node.disks):
         words += [
             "-drive", f"file={disk},format=raw,if=none,id=disk{number},cache=writeback,discard=unmap",

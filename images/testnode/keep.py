@@ -26,7 +26,7 @@ def load(file: Path) -> TestNode:
             **paths,
             "boot": Boot(table["boot"]),
             "disks": tuple(map(Path, table["disks"])),
-            "nics": tuple(table["nics"]),
+            **{name: tuple(table[name]) for name in ("nics", "controllers")},
             **{name: Path(table[name]) if table[name] else None for name in ("medium", "trusted")},
         }
     )

@@ -149,6 +149,21 @@ class Machine:
             "device_add", driver="scsi-hd", bus=f"{BUS}.0", drive=name, serial=name, id=f"plugged-{name}"
         )
 
+    def unplug_disk(self, disk: Path) -> None:
+        """Take a disk that `plug_disk` gave out again; nobody asks the machine.  Raises TestNodeError."""
+        name = disk.stem[:20]
+        self._tell("device_del", id=f"plugged-{name}")
+        deadline = time.monotonic() + MONITOR_LIMIT_S
+        while True:  # QEMU lets go of the file some time after the device
+            try:
+                self._tell("blockdev-del", **{"node-name": name})
+            except TestNodeError:
+                if time.monotonic() > deadline:
+                    raise
+                time.sleep(POLL_S)
+            else:
+                return
+
     def picture(self, file: Path) -> Path:
         """Write what the screen shows into a file, `*.png` or `*.ppm`."""
         self._tell("screendump", filename=str(file), format=file.suffix[1:])
