@@ -61,6 +61,7 @@ class MemoryChain:
     money: int = 0
     terms: bool = False
     farm_addresses: tuple[PublicIp, ...] = ()
+    unknown_farms: set[FarmId] = field(default_factory=set)
     own_twin: TwinId | None = None
     relay: str | None = None
     made: Node | None = None
@@ -143,6 +144,8 @@ class MemoryChain:
         return self.made
 
     async def farm(self, id: FarmId) -> Farm | None:
+        if id in self.unknown_farms:
+            return None
         return Farm(id, "farm", TwinId(3), 1, "NotCertified", self.farm_addresses, False, None)
 
     async def create_node(self, key: Identity, **fields: Any) -> NodeId:

@@ -23,6 +23,14 @@ from zosd.machine import Machine
 
 log = structlog.get_logger(__name__)
 
+
+class NoSuchFarm(ValueError):
+    """The chain does not know the farm that the node shall join."""
+
+    def __init__(self, farm: FarmId) -> None:
+        super().__init__(f"farm {farm} does not exist on this chain: check its number, and the run mode")
+
+
 ENOUGH = 10_000
 """Balance (10^-7 TFT) above which an account counts as funded."""
 LOOK_EVERY = 300.0
@@ -90,15 +98,15 @@ class Registration:
             await self._clock.sleep(pause)
 
     async def _register(self, wanted: Wanted) -> None:
+        farm = await self._chain.farm(wanted.farm)
+        if farm is None:
+            raise NoSuchFarm(wanted.farm)
         await self._ensure_account()
         twin = await self._ensure_twin()
         node = await self._ensure_node(twin, wanted)
-        farm = await self._chain.farm(wanted.farm)
-        if farm is not None:
-            await self._farmer.learn(farm.twin_id)
+        await self._farmer.learn(farm.twin_id)
         if not self._announced:
-            name = farm.name if farm is not None else ""
-            log.info("registered", node=node, twin=twin, farm=wanted.farm, farm_name=name)
+            log.info("registered", node=node, twin=twin, farm=wanted.farm, farm_name=farm.name)
             self._announced = True
         await self._registered.set(node, twin)
 
