@@ -28,6 +28,8 @@ class SlotState:
     tries: int = 0
     good: bool = True
     versions: Mapping[str, str] | None = None
+    note: str = ""
+    """Why the image before the last one runs again, for whoever looks at the screen; "" when it does not."""
 
     def to_json(self) -> bytes:
         return json.dumps({**asdict(self), "versions": dict(self.versions or {})}, sort_keys=True).encode()
@@ -54,6 +56,7 @@ def parse(content: bytes) -> SlotState:
             int(table["tries"]),
             bool(table["good"]),
             {str(slot): str(version) for slot, version in table["versions"].items()},
+            str(table.get("note", "")),
         )
     except (ValueError, KeyError, TypeError, AttributeError):
         raise SlotError("the state of the image slots cannot be read: the medium's image runs") from None
@@ -65,9 +68,9 @@ def parse(content: bytes) -> SlotState:
 def enter(state: SlotState, running: str, intact: Mapping[str, bool]) -> Entry:
     """Decide at boot.  `running` is `node.image`; `intact` tells of each slot whether its signature fits now."""
     if running:
-        return Entry(MEDIUM, state)  # we are in a slot, or the medium was asked for
+        return Entry(MEDIUM, state, state.note)  # we are in a slot, or the medium was asked for
     if state.current == MEDIUM:
-        return Entry(MEDIUM, state)
+        return Entry(MEDIUM, state, state.note)
     message = ""
     if not intact.get(state.current, False):
         message = f"image {_name(state, state.current)} is damaged or not signed by us"
@@ -80,6 +83,7 @@ def enter(state: SlotState, running: str, intact: Mapping[str, bool]) -> Entry:
         state = SlotState(versions=state.versions)
     if message:
         message += f": back to {_name(state, state.current)}"
+        state = replace(state, note=message)
     if state.current == MEDIUM:
         return Entry(MEDIUM, state, message)
     if not state.good:

@@ -38,8 +38,16 @@ class Boot(StrEnum):
     """ISO as a CD by BIOS firmware."""
     ISO_UEFI = "iso-uefi"
     """ISO as a CD by UEFI firmware."""
+    USB = "usb"
+    """ISO on a USB stick by BIOS firmware."""
+    USB_UEFI = "usb-uefi"
+    """Raw disk image on a USB stick by UEFI firmware."""
     NETWORK = "network"
     """iPXE in the first card, by BIOS firmware: the LAN says what is booted."""
+
+
+BY_UEFI = frozenset({Boot.UEFI, Boot.ISO_UEFI, Boot.USB_UEFI})
+"""Boots that have UEFI firmware."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +66,7 @@ class TestNode:
     memory: int = NODE_MEMORY
     processors: int = 2
     cpu: str = "max"
-    """QEMU's processor model; `max,svm=off` is one without virtualisation."""
+    """QEMU's processor model; `EPYC,svm=off` is one without virtualisation (`max` without it breaks C libraries)."""
     accelerator: str = "tcg"
     medium: Path | None = None
     """Image to boot from with `UEFI` and `ISO`; None: the one in `image`."""
@@ -178,7 +186,7 @@ def _medium(node: TestNode) -> Sequence[str]:
             ]  # fmt: skip
         return words
     words = []
-    if node.boot in (Boot.UEFI, Boot.ISO_UEFI):
+    if node.boot in BY_UEFI:
         if node.trusted:
             words += ["-global", "driver=cfi.pflash01,property=secure,value=on"]
         code = OVMF_SECURE if node.trusted else OVMF_CODE
@@ -191,6 +199,13 @@ def _medium(node: TestNode) -> Sequence[str]:
         return [
             *words, "-drive", f"file={medium},format=raw,if=none,id=medium,readonly=on",
             "-device", "virtio-blk-pci,drive=medium,bootindex=0",
+        ]  # fmt: skip
+    if node.boot in (Boot.USB, Boot.USB_UEFI):
+        medium = node.medium or image / ("node.iso" if node.boot is Boot.USB else "node.img")
+        return [
+            *words, "-device", "qemu-xhci,id=usb",
+            "-drive", f"file={medium},format=raw,if=none,id=medium,readonly=on",
+            "-device", "usb-storage,bus=usb.0,drive=medium,bootindex=0",
         ]  # fmt: skip
     medium = node.medium or image / "node.iso"
     return [

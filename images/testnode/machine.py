@@ -14,7 +14,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from images.testnode.arguments import BUS, OVMF_VARS, Boot, TestNode, card, command
+from images.testnode.arguments import BUS, BY_UEFI, OVMF_VARS, TestNode, card, command
 from images.testnode.firmware_keys import enrol
 
 START_LIMIT_S = 60.0
@@ -50,7 +50,7 @@ class Machine:
         if self.pid is not None:
             raise TestNodeError(f"{node.name} is on already: `zos testnode down {node.name}` first")
         node.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-        if node.boot in (Boot.UEFI, Boot.ISO_UEFI) and not (node.folder / "vars.fd").exists():
+        if node.boot in BY_UEFI and not (node.folder / "vars.fd").exists():
             if not OVMF_VARS.exists():
                 raise TestNodeError(f"{OVMF_VARS} is missing: install the Debian package ovmf")
             if node.trusted:

@@ -60,6 +60,10 @@ def test_three_failed_tries_fall_back_to_the_one_that_worked() -> None:
     assert "2.0 in slot B" in entry.message
     assert "1.0 in slot A" in entry.message
     assert entry.state.good
+    # The image that runs then says it, until a newer one is taken.
+    kept = parse(entry.state.to_json())
+    assert enter(kept, "A", BOTH).message == enter(kept, "rescue", BOTH).message == entry.message
+    assert install(kept, "3.0")[1].note == ""
 
 
 def test_when_both_fail_the_medium_runs() -> None:

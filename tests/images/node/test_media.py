@@ -17,7 +17,14 @@ pytestmark = [pytest.mark.root, pytest.mark.boots, pytest.mark.timeout(3600)]
 
 @pytest.mark.parametrize(
     ("boot", "artefact"),
-    [(Boot.INITRD, ""), (Boot.UEFI, "node.img"), (Boot.ISO, "node.iso"), (Boot.ISO_UEFI, "node.iso")],
+    [
+        (Boot.INITRD, ""),
+        (Boot.UEFI, "node.img"),
+        (Boot.ISO, "node.iso"),
+        (Boot.ISO_UEFI, "node.iso"),
+        (Boot.USB, "node.iso"),
+        (Boot.USB_UEFI, "node.img"),
+    ],
 )
 def test_a_node_registers_from_every_medium_and_never_writes_it(lab: Lab, boot: Boot, artefact: str) -> None:
     medium = lab.medium(boot.value, artefact) if artefact else None

@@ -37,6 +37,11 @@ def test_uefi_has_its_own_variables_and_the_medium_is_read_only() -> None:
     assert "-kernel" not in words
     assert "media=cdrom" in " ".join(command(replace(NODE, boot=Boot.ISO)))
     assert "other.iso" in " ".join(command(replace(NODE, boot=Boot.ISO_UEFI, medium=Path("/other.iso"))))
+    stick = " ".join(command(replace(NODE, boot=Boot.USB)))
+    assert "usb-storage" in stick
+    assert "node.iso" in stick
+    assert "pflash" not in stick
+    assert "pflash" in " ".join(command(replace(NODE, boot=Boot.USB_UEFI)))
 
 
 def test_cards_and_machines_keep_their_names_over_restarts() -> None:
