@@ -6,7 +6,7 @@ import asyncio
 import gc
 import logging
 import time
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from typing import Any, TypeVar
 
@@ -14,6 +14,7 @@ from dynamo.core.borrowed import LEVEL_S, StoreAhead, check_level
 from dynamo.core.borrowed import LOOK_S as LEVEL_LOOK_S
 from dynamo.core.cluster.sources import Sources, advertised
 from dynamo.core.components.impl.database import Database
+from dynamo.core.components.persistency import Version
 from dynamo.core.dynamoinventory import DynamoInventory
 from dynamo.core.master.applications import ApplicationQueue
 from dynamo.core.master.changelog import ChangeLog, Commands
@@ -24,9 +25,13 @@ from dynamo.core.serverconfig import Component
 from dynamo.dataformat import DynamoError, OperationalError
 
 LOG = logging.getLogger(__name__)
+UPDATES = logging.getLogger("dynamo.updates")
+"""Every changed object, as a text."""
 
 Result = TypeVar("Result")
 
+UPDATES_AT_ONCE = 1000
+"""How many changed objects are written into their log at once."""
 FOLLOW_S = 0.2
 """How often the log is looked at, in seconds."""
 RETRY_S = 1.0
@@ -227,12 +232,13 @@ class Member:
         while batches := self._log.after(self._applied):
             for batch in batches:
                 try:
-                    self.inventory.apply(batch.commands, batch.version)
+                    changed_objects = self.inventory.apply(batch.commands, batch.version)
                 except DynamoError:
                     self._beat(ServerStatus.OUTOFSYNC)
                     raise
                 self._applied = batch.version.sequence
                 changed = True
+                _note_updates(batch.version, batch.commands, changed_objects)
                 LOG.info(
                     "Applied batch %d of %s: %d commands", self._applied, batch.writer, len(batch.commands)
                 )
@@ -282,7 +288,10 @@ class Member:
         self, held: Held, commands: Commands, app_id: int, also: Callable[[], None] | None
     ) -> None:
         try:
-            self.inventory.apply(commands, lambda: self._log.append(held, self.name, app_id, commands, also))
+            changed = self.inventory.apply(
+                commands, lambda: self._log.append(held, self.name, app_id, commands, also)
+            )
+            _note_updates(self.inventory.version, commands, changed)
         finally:
             if self.inventory.loaded:  # perhaps anew, and from a store that has gone on meanwhile
                 self._applied = min(self.inventory.version.sequence, self._log.last())
@@ -387,6 +396,19 @@ class Member:
         if killed:
             LOG.error("%d applications of servers that are gone are marked killed", killed)
         self._log.forget(min((row.sequence for row in rows), default=0))
+
+
+def _note_updates(version: Version, commands: Commands, objects: Sequence[Any]) -> None:
+    """Write what was changed into its log, where that is kept."""
+    if not UPDATES.handlers:
+        return
+    lines = [
+        f"{version.sequence} {action} {obj!r}"
+        for (action, _), obj in zip(commands, objects, strict=True)
+        if obj is not None
+    ]
+    for begin in range(0, len(lines), UPDATES_AT_ONCE):
+        UPDATES.info("%s", "\n".join(lines[begin : begin + UPDATES_AT_ONCE]))
 
 
 def freeze_image() -> None:
