@@ -20,8 +20,10 @@ from dynamo.core.applications.cgroups import Limits
 from dynamo.core.applications.door import Door
 from dynamo.core.applications.sandbox import Confinement
 from dynamo.core.applications.scheduler import Scheduler
+from dynamo.core.cluster.courier_process import CourierProcess
 from dynamo.core.cluster.guardian_process import GuardianProcess
 from dynamo.core.cluster.member import UPDATES, Member, StartTimeout
+from dynamo.core.cluster.news import News
 from dynamo.core.components.impl.database import Database
 from dynamo.core.dynamoinventory import DynamoInventory
 from dynamo.core.mail import Postman
@@ -102,6 +104,14 @@ class Server:
 
     async def _run(self) -> None:
         self.master = await reached_master(self._config)
+        courier = CourierProcess(self._config.logging.path)
+        # In a group every machine gets the log by replication, and its MariaDB takes nothing else.
+        is_fleet = self._config.manager.master.db_params is not None
+        news = (
+            News(self.name, self._config.board_params(), courier, self._config.posting())
+            if is_fleet
+            else None
+        )
         self.member = Member(
             self.name,
             self.inventory,
@@ -109,6 +119,7 @@ class Server:
             self._config.manager.lease.ttl,
             self._config.inventory.persistency,
             self._config.credentials(),
+            news,
         )
         try:
             if self._config.applications.enabled:
@@ -121,6 +132,8 @@ class Server:
                 async with asyncio.TaskGroup() as group:
                     group.create_task(self.member.serve())
                     group.create_task(self._drain())
+                    if news is not None:
+                        group.create_task(courier.serve())
                     if web is not None:
                         group.create_task(_ended(web))
                     if self._config.fileop is not None and self._config.fileop.enabled:
@@ -132,6 +145,8 @@ class Server:
                         group.create_task(serve_them())
         finally:
             self.member.stop()
+            if news is not None:
+                news.close()
             self.inventory.close()
             self.master.close()
 

@@ -40,6 +40,7 @@ class Fleet:
                     master=master,
                     authority=first.authority if first else None,
                     with_users=first is None,
+                    board=database.create(f"board{number}"),
                 )
             )
         self.writer = self.servers[0].script(WRITER, "writer.py")
@@ -78,7 +79,8 @@ def fleet(tmp_path_factory: pytest.TempPathFactory, mariadb: MariaDB) -> Iterato
     finally:
         for server in fleet.servers:
             server.stop(signal.SIGKILL)
-        mariadb.drop("dynamoserver")
+        for name in ("dynamoserver", "board0", "board1", "board2"):
+            mariadb.drop(name)
 
 
 def test_w14_b2_b3_b5_the_fleet_goes_on_whichever_server_dies_or_stops(fleet: Fleet) -> None:
@@ -141,6 +143,57 @@ def _assert_refused(fleet: Fleet, asked: int, number: int) -> None:
         return str(row["status"]) if row["status"] not in ("new", "assigned", "run") else ""
 
     assert wait_for(ended, "End of the slow writer") in ("failed", "killed")
+
+
+def test_what_one_server_writes_is_on_the_boards_of_the_others_at_once(
+    fleet: Fleet, mariadb: MariaDB
+) -> None:
+    wait_for(lambda: all(row["status"] == "online" for row in fleet.rows(0).values()), "All servers online")
+    slow = fleet.servers[2]
+    log = slow.folder / "log" / "server.log"
+    known = len(log.read_text())
+    columns = "SELECT cmd, obj, seq, epoch, n, last, writer FROM board2.inventory_updates ORDER BY id"
+    slow.send(signal.SIGSTOP)
+    try:
+        fleet.write(0, "Posted")
+        rows = wait_for(lambda: mariadb.rows(columns), "Rows on the board of the server that sleeps")
+    finally:
+        slow.send(signal.SIGCONT)
+    assert [(row[0], json.loads(row[1])["class"], row[4], row[5]) for row in rows[:2]] == [
+        ("update", "Site", 0, 0),
+        ("update", "Dataset", 1, 1),
+    ]
+    assert rows[0][2:4] == rows[1][2:4]
+    assert rows[0][6] in ("dyn0", "dyn1")
+    wait_for(lambda: not mariadb.rows(columns), "An empty board")
+    wait_for(lambda: f"Applied batch {rows[0][2]} of the board" in log.read_text()[known:], "The change")
+    fleet.wait_until_equal(0, 1, 2)
+
+
+def test_w5_what_is_no_change_on_a_board_changes_nothing(fleet: Fleet, mariadb: MariaDB) -> None:
+    fleet.write(0, "BeforeGarbage")
+    fleet.wait_until_equal(0, 1, 2)
+    (number,) = mariadb.rows("SELECT MAX(seq) FROM dynamoserver.change_batches")[0]
+    (epoch,) = mariadb.rows("SELECT epoch FROM dynamoserver.lease WHERE name = 'write'")[0]
+    garbage = (
+        "__import__('os')._exit(99)",
+        '{"class": "Site"}',
+        '{"class": "Os", "name": "x"}',
+        '{"class": "DatasetReplica", "dataset": "/nowhere", "site": "BeforeGarbage"}',
+        '{"class": "Site", "name": "OfAnOldEpoch"}',
+    )
+    for offset, text in enumerate(garbage):
+        old = text.endswith('"OfAnOldEpoch"}')
+        mariadb.run(
+            "INSERT INTO board2.inventory_updates (cmd, obj, seq, epoch, n, last, writer)"
+            f" VALUES ('update', '{mariadb.quoted(text)}', {number + 1}, {epoch * (not old)}, 0, 1, 'x{offset}')"
+        )
+        wait_for(lambda: not mariadb.rows("SELECT 1 FROM board2.inventory_updates"), "An empty board")
+    fleet.write(1, "AfterGarbage")
+    fleet.wait_until_equal(0, 1, 2)
+    assert fleet.servers[2].is_up()
+    assert "OfAnOldEpoch" not in fleet.servers[2].inventory().sites
+    assert "not what the log has" in (fleet.servers[2].folder / "log" / "server.log").read_text()
 
 
 def test_a_server_that_joins_late_clones_and_one_that_stops_leaves(fleet: Fleet) -> None:
