@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+import os
 import signal
 import sqlite3
 import tempfile
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -194,6 +196,64 @@ def test_w5_what_is_no_change_on_a_board_changes_nothing(fleet: Fleet, mariadb: 
     assert fleet.servers[2].is_up()
     assert "OfAnOldEpoch" not in fleet.servers[2].inventory().sites
     assert "not what the log has" in (fleet.servers[2].folder / "log" / "server.log").read_text()
+
+
+@pytest.mark.skipif(not os.environ.get("DYNAMO_LONG"), reason="`make test-dynamo` runs it")
+def test_w14_output_and_exit_codes_reach_clients_whichever_server_works(fleet: Fleet) -> None:
+    body = (
+        "import sys\nprint('job', sys.argv[1])\nprint('aside', file=sys.stderr)\nsys.exit(int(sys.argv[1]))\n"
+    )
+    path = fleet.servers[0].script(body, "coded.py")
+    worked: set[str] = set()
+
+    def all_worked() -> bool:
+        with ThreadPoolExecutor(10) as pool:
+            jobs = [pool.submit(fleet.servers[n % 3].dynamo, "-t", "coded", f"{path} {n}") for n in range(10)]
+        for number, job in enumerate(jobs):
+            done = job.result()
+            assert (done.returncode, done.stdout) == (number, f"job {number}\n"), done.stderr
+            assert "aside" in done.stderr
+        rows = map(json.loads, fleet.servers[0].dynamo("-l", "--json").stdout.splitlines())
+        worked.update(row["server"] for row in rows if row["title"] == "coded")
+        return worked == {"dyn0", "dyn1", "dyn2"}
+
+    wait_for(all_worked, "Work of all servers")
+
+
+def test_b9_a_server_that_is_behind_catches_up_from_the_log_without_loading(
+    fleet: Fleet, mariadb: MariaDB
+) -> None:
+    late = fleet.servers[2]
+    log = late.folder / "log" / "server.log"
+    known = len(log.read_text())
+    late.send(signal.SIGSTOP)
+    try:
+        for number in range(3):
+            fleet.write(number % 2, f"Behind{number}")
+        rows = "SELECT DISTINCT seq FROM board2.inventory_updates"
+        wait_for(lambda: len(mariadb.rows(rows)) == 3, "What is written on its board")
+        mariadb.run("DELETE FROM board2.inventory_updates")
+    finally:
+        late.send(signal.SIGCONT)
+    fleet.wait_until_equal(0, 1, 2)
+    assert {f"Behind{number}" for number in range(3)} <= set(late.inventory().sites)
+    said = log.read_text()[known:]
+    assert said.count("of the log") >= 3
+    assert "Cloning" not in said
+    assert "Loaded" not in said
+
+
+def test_b7_a_primary_that_stops_hands_over(fleet: Fleet, mariadb: MariaDB) -> None:
+    first = int(wait_for(lambda: (fleet.primary(0) is not None) and f"{fleet.primary(0)}", "A primary"))
+    others = [number for number in range(3) if number != first]
+    fleet.servers[first].stop()
+    # A server that is killed keeps its right until that ends.
+    assert mariadb.rows("SELECT holder FROM dynamoserver.lease WHERE name = 'primary'") != [(f"dyn{first}",)]
+    assert f"dyn{first}" not in fleet.rows(others[0])
+    wait_for(lambda: fleet.primary(others[0]) in others, "Another primary")
+    fleet.write(others[1], "HandedOver")
+    fleet.servers[first].start()
+    fleet.wait_until_equal(0, 1, 2)
 
 
 def test_a_server_that_joins_late_clones_and_one_that_stops_leaves(fleet: Fleet) -> None:
