@@ -48,6 +48,12 @@ class Fleet:
         self.writer = self.servers[0].script(WRITER, "writer.py")
         assert self.servers[0].run("exec_auth", "-x", self.writer, "-t", "writer").returncode == 0
 
+    @staticmethod
+    def drop(database: MariaDB) -> None:
+        """Remove its databases."""
+        for name in ("dynamoserver", "board0", "board1", "board2"):
+            database.drop(name)
+
     def write(self, server: int, name: str) -> None:
         done = self.servers[server].dynamo("-W", "-t", "writer", f"{self.writer} {name}")
         assert done.returncode == 0, done.stderr
@@ -81,8 +87,7 @@ def fleet(tmp_path_factory: pytest.TempPathFactory, mariadb: MariaDB) -> Iterato
     finally:
         for server in fleet.servers:
             server.stop(signal.SIGKILL)
-        for name in ("dynamoserver", "board0", "board1", "board2"):
-            mariadb.drop(name)
+        fleet.drop(mariadb)
 
 
 def test_w14_b2_b3_b5_the_fleet_goes_on_whichever_server_dies_or_stops(fleet: Fleet) -> None:

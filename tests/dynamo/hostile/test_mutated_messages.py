@@ -1,6 +1,6 @@
 """Messages that were changed on their way: refused, or read as what they say, and never executed.
 
-`DYNAMO_MUTATIONS` sets how many of each kind are tried.
+`DYNAMO_MUTATIONS` sets how many of each kind are tried; `make test-dynamo` tries 10⁵.
 """
 
 from __future__ import annotations
@@ -44,7 +44,9 @@ from dynamo.dataformat.literal import make_object
 from tests.dynamo.single_server import SingleServer
 from tests.dynamo.snapshot import snapshot
 
-MUTATIONS = int(os.environ.get("DYNAMO_MUTATIONS", "1000"))
+_LONG = bool(os.environ.get("DYNAMO_LONG"))
+MUTATIONS = int(os.environ.get("DYNAMO_MUTATIONS", "100000" if _LONG else "1000"))
+pytestmark = pytest.mark.timeout(3600 if _LONG else 300)
 
 OBJECTS = (
     Dataset("/A/1", "valid", "test", (1, "x")),
