@@ -22,8 +22,9 @@ from dynamo.core.applications.sandbox import Confinement
 from dynamo.core.applications.scheduler import Scheduler
 from dynamo.core.cluster.courier_process import CourierProcess
 from dynamo.core.cluster.guardian_process import GuardianProcess
-from dynamo.core.cluster.member import UPDATES, Member, StartTimeout
+from dynamo.core.cluster.member import Member, StartTimeout
 from dynamo.core.cluster.news import News
+from dynamo.core.cluster.updates_log import UPDATES
 from dynamo.core.components.impl.database import Database
 from dynamo.core.dynamoinventory import DynamoInventory
 from dynamo.core.mail import Postman
@@ -63,7 +64,9 @@ def set_up_logging(config: LoggingConfig) -> None:
 
 
 def _rotating(path: Path) -> logging.Handler:
-    return RotatingFileHandler(path, maxBytes=LOG_BYTES, backupCount=LOG_FILES)
+    return RotatingFileHandler(
+        path, maxBytes=LOG_BYTES, backupCount=LOG_FILES, encoding="utf-8", errors="backslashreplace"
+    )
 
 
 def _log_to(logger: logging.Logger, handler: logging.Handler) -> None:

@@ -6,7 +6,7 @@ import asyncio
 import gc
 import logging
 import time
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping
 from contextlib import AbstractContextManager
 from typing import Any, TypeVar
 
@@ -14,8 +14,8 @@ from dynamo.core.borrowed import LEVEL_S, StoreAhead, check_level
 from dynamo.core.borrowed import LOOK_S as LEVEL_LOOK_S
 from dynamo.core.cluster.news import News
 from dynamo.core.cluster.sources import Sources, advertised
+from dynamo.core.cluster.updates_log import note_updates
 from dynamo.core.components.impl.database import Database
-from dynamo.core.components.persistency import Version
 from dynamo.core.dynamoinventory import BatchRefused, DynamoInventory
 from dynamo.core.master.applications import ApplicationQueue
 from dynamo.core.master.changelog import Batch, ChangeLog, Commands
@@ -26,13 +26,9 @@ from dynamo.core.serverconfig import Component
 from dynamo.dataformat import DynamoError, OperationalError
 
 LOG = logging.getLogger(__name__)
-UPDATES = logging.getLogger("dynamo.updates")
-"""Every changed object, as a text."""
 
 Result = TypeVar("Result")
 
-UPDATES_AT_ONCE = 1000
-"""How many changed objects are written into their log at once."""
 FOLLOW_S = 0.2
 """How often the log is looked at where there is no board, in seconds."""
 BOARD_S = 0.05
@@ -286,7 +282,7 @@ class Member:
     def _follow(self, batch: Batch, source: str) -> None:
         objects = self.inventory.apply(batch.commands, batch.version)
         self._applied = batch.version.sequence
-        _note_updates(batch.version, batch.commands, objects)
+        note_updates(batch.version, batch.commands, objects)
         LOG.info(
             "Applied batch %d %s by %s: %d commands", self._applied, source, batch.writer, len(batch.commands)
         )
@@ -337,7 +333,7 @@ class Member:
             changed = self.inventory.apply(
                 commands, lambda: self._log.append(held, self.name, app_id, commands, also)
             )
-            _note_updates(self.inventory.version, commands, changed)
+            note_updates(self.inventory.version, commands, changed)
             self._tell(Batch(self.inventory.version, self.name, list(commands)))
         finally:
             if self.inventory.loaded:  # perhaps anew, and from a store that has gone on meanwhile
@@ -452,19 +448,6 @@ class Member:
         if killed:
             LOG.error("%d applications of servers that are gone are marked killed", killed)
         self._log.forget(min((row.sequence for row in rows), default=0))
-
-
-def _note_updates(version: Version, commands: Commands, objects: Sequence[Any]) -> None:
-    """Write what was changed into its log, where that is kept."""
-    if not UPDATES.handlers:
-        return
-    lines = [
-        f"{version.sequence} {action} {obj!r}"
-        for (action, _), obj in zip(commands, objects, strict=True)
-        if obj is not None
-    ]
-    for begin in range(0, len(lines), UPDATES_AT_ONCE):
-        UPDATES.info("%s", "\n".join(lines[begin : begin + UPDATES_AT_ONCE]))
 
 
 def freeze_image() -> None:
