@@ -94,6 +94,11 @@ class MariaDB:
             cursor.execute(statement)
             return list(cursor.fetchall())
 
+    @staticmethod
+    def quoted(text: str) -> str:
+        """What stands for a text between single quotes in a statement."""
+        return pymysql.converters.escape_string(text)
+
     def send(self, number: signal.Signals) -> None:
         assert self._process is not None
         self._process.send_signal(number)
@@ -106,7 +111,7 @@ class MariaDB:
         self._process.wait(LIMIT_S)
 
     def _connect(self) -> Any:
-        return pymysql.connect(unix_socket=str(self.socket), user="root")
+        return pymysql.connect(unix_socket=str(self.socket), user="root", autocommit=True)
 
     def create(self, name: str) -> dict[str, Any]:
         """A new database; the parameters that lead to it."""

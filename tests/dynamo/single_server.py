@@ -53,6 +53,7 @@ class SingleServer:
         applications: bool = True,
         mail: dict[str, Any] | None = None,
         applications_config: dict[str, Any] | None = None,
+        board: dict[str, Any] | None = None,
     ) -> None:
         self.folder = folder
         self._prefix = list(prefix)
@@ -87,6 +88,8 @@ class SingleServer:
                         "master": master or {"path": str(folder / "server.db")},
                         "lease": {"ttl": lease},
                         "conflicts": str(folder / "conflicts"),
+                        "board": board
+                        and {"module": "mysqlboard:MySQLUpdateBoard", "config": {"db_params": board}},
                     },
                     "applications": {
                         "enabled": applications,

@@ -8,6 +8,8 @@ from typing import Annotated, Any
 
 import typer
 
+from dynamo.client import requests
+from dynamo.client.trees import WrongForm
 from dynamo.client.webserver import WebServer
 from dynamo.dataformat import DynamoError
 
@@ -39,28 +41,27 @@ def request(
     ca: Annotated[str | None, typer.Option("--ca", envvar="DYNAMO_CA", help="Who signs servers.")] = None,
 ) -> None:
     """Make a request, or with -l or -x look at one or end it."""
-    if not (dataset or block or poll or cancel is not None):
-        print("dynamo-request: nothing is given; see --help", file=sys.stderr)
-        raise typer.Exit(2)
     kind = "delete" if delete else "copy"
-    lists = {"item": [*(dataset or ()), *(block or ())], "site": site, "status": status, "user": user}
-    fields = [(f"{name}[]", text) for name, texts in lists.items() for text in texts or ()]
-    fields += [
-        (name, str(value))
-        for name, value in (("group", group), ("n", copies), ("request_id", number))
-        if value is not None
-    ]
+    items = [*(dataset or ()), *(block or ())]
     try:
+        if cancel is not None:
+            fields: requests.Fields = [*requests.cancelcopy(cancel).items()]
+        elif poll or number is not None:
+            fields = requests.pollcopy(number, items, site, status, user)
+        elif delete:
+            fields = requests.delete(items, site)
+        else:
+            fields = requests.copy(items, site, copies, group)
         server = WebServer(host, cert, key, ca)
         if cancel is not None:
-            answer = server.get(f"request/cancel{kind}", [("request_id", str(cancel))])
-        elif poll:
+            answer = server.get(f"request/cancel{kind}", fields)
+        elif poll or number is not None:
             answer = server.get(f"request/poll{kind}", fields)
         else:
             answer = server.post_form(f"request/{kind}", fields)
     except DynamoError as error:
         print(f"dynamo-request: {error}", file=sys.stderr)
-        raise typer.Exit(1) from None
+        raise typer.Exit(2 if isinstance(error, WrongForm) else 1) from None
     if raw:
         print(json.dumps(answer))
     else:

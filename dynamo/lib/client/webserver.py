@@ -6,6 +6,7 @@ import json
 import os
 import ssl
 import time
+from collections.abc import Sequence
 from typing import Any
 from urllib.parse import urlencode
 
@@ -41,11 +42,11 @@ class WebServer:
         """The answer to data in JSON.  Raises OperationalError for any that is not 200."""
         return self._ask("POST", path, json.dumps(data).encode(), "application/json")
 
-    def post_form(self, path: str, fields: list[tuple[str, str]]) -> Any:
+    def post_form(self, path: str, fields: Sequence[tuple[str, str | int]]) -> Any:
         """The answer to a form."""
         return self._ask("POST", path, urlencode(fields).encode(), "application/x-www-form-urlencoded")
 
-    def get(self, path: str, fields: list[tuple[str, str]]) -> Any:
+    def get(self, path: str, fields: Sequence[tuple[str, str | int]]) -> Any:
         """The answer to a query."""
         return self._ask("GET", f"{path}?{urlencode(fields)}", None, None)
 

@@ -9,15 +9,22 @@ import logging
 import signal
 import socket
 import time
+from collections.abc import AsyncIterator, Callable, Coroutine
+from contextlib import asynccontextmanager
+from functools import partial
 from logging.handlers import RotatingFileHandler
 from pathlib import Path
+from typing import Any
 
 from dynamo.core.applications.cgroups import Limits
 from dynamo.core.applications.door import Door
 from dynamo.core.applications.sandbox import Confinement
 from dynamo.core.applications.scheduler import Scheduler
+from dynamo.core.cluster.courier_process import CourierProcess
 from dynamo.core.cluster.guardian_process import GuardianProcess
 from dynamo.core.cluster.member import Member, StartTimeout
+from dynamo.core.cluster.news import News
+from dynamo.core.cluster.updates_log import UPDATES
 from dynamo.core.components.impl.database import Database
 from dynamo.core.dynamoinventory import DynamoInventory
 from dynamo.core.mail import Postman
@@ -40,17 +47,32 @@ LOG_FILES = 100
 
 
 def set_up_logging(config: LoggingConfig) -> None:
-    """Log to `server.log` in a folder, or to stderr without one."""
-    handler: logging.Handler
-    if config.path is None:
-        handler = logging.StreamHandler()
-    else:
-        folder = Path(config.path)
-        folder.mkdir(parents=True, exist_ok=True)
-        handler = RotatingFileHandler(folder / "server.log", maxBytes=LOG_BYTES, backupCount=LOG_FILES)
-    handler.setFormatter(logging.Formatter("%(asctime)s:%(levelname)s:%(name)s: %(message)s"))
-    logging.root.handlers[:] = [handler]
+    """Log to `server.log` in a folder, or to stderr without one.
+
+    In a folder, requests of the web go to `web.log` and changed objects to `updates.log`, unless `changelog` is off.
+    """
     logging.root.setLevel(config.level.upper())
+    if config.path is None:
+        _log_to(logging.root, logging.StreamHandler())
+        return
+    folder = Path(config.path)
+    folder.mkdir(parents=True, exist_ok=True)
+    _log_to(logging.root, _rotating(folder / "server.log"))
+    _log_to(logging.getLogger("dynamo.web"), _rotating(folder / "web.log"))
+    if config.changelog:
+        _log_to(UPDATES, _rotating(folder / "updates.log"))
+
+
+def _rotating(path: Path) -> logging.Handler:
+    return RotatingFileHandler(
+        path, maxBytes=LOG_BYTES, backupCount=LOG_FILES, encoding="utf-8", errors="backslashreplace"
+    )
+
+
+def _log_to(logger: logging.Logger, handler: logging.Handler) -> None:
+    handler.setFormatter(logging.Formatter("%(asctime)s:%(levelname)s:%(name)s: %(message)s"))
+    logger.handlers[:] = [handler]
+    logger.propagate = False
 
 
 class Server:
@@ -64,6 +86,8 @@ class Server:
         self.door: Door | None = None
         self._scheduler: Scheduler | None = None
         self.listener: Listener | None = None
+        self._services: list[Callable[[], Coroutine[Any, Any, None]]] = []
+        """What runs programs and serves their clients, once the inventory is there."""
         self.ready = asyncio.Event()
         self.drained = asyncio.Event()
         """Set when everything is finished that was begun before this server was told to leave."""
@@ -83,6 +107,14 @@ class Server:
 
     async def _run(self) -> None:
         self.master = await reached_master(self._config)
+        courier = CourierProcess(self._config.logging.path)
+        # In a group every machine gets the log by replication, and its MariaDB takes nothing else.
+        is_fleet = self._config.manager.master.db_params is not None
+        news = (
+            News(self.name, self._config.board_params(), courier, self._config.posting())
+            if is_fleet
+            else None
+        )
         self.member = Member(
             self.name,
             self.inventory,
@@ -90,28 +122,60 @@ class Server:
             self._config.manager.lease.ttl,
             self._config.inventory.persistency,
             self._config.credentials(),
+            news,
         )
         try:
-            await self.member.start(self._config.start_timeout)
-            LOG.info(
-                "Loaded %d datasets at %d sites", len(self.inventory.datasets), len(self.inventory.sites)
-            )
-            async with asyncio.TaskGroup() as group:
-                group.create_task(self.member.serve())
-                group.create_task(self._drain())
-                if self._config.fileop is not None and self._config.fileop.enabled:
-                    runner = FileOperationsRunner(self._config.fileop, self.master, self.member)
-                    group.create_task(runner.serve())
-                if self._config.applications.enabled:
-                    self._start_applications(group)
-                else:
-                    self.ready.set()
+            if self._config.applications.enabled:
+                self._prepare_applications()
+            async with self._web_from_the_start() as web:
+                await self.member.start(self._config.start_timeout)
+                LOG.info(
+                    "Loaded %d datasets at %d sites", len(self.inventory.datasets), len(self.inventory.sites)
+                )
+                async with asyncio.TaskGroup() as group:
+                    group.create_task(self.member.serve())
+                    group.create_task(self._drain())
+                    if news is not None:
+                        group.create_task(courier.serve())
+                    if web is not None:
+                        group.create_task(_ended(web))
+                    if self._config.fileop is not None and self._config.fileop.enabled:
+                        runner = FileOperationsRunner(self._config.fileop, self.master, self.member)
+                        group.create_task(runner.serve())
+                    if self.door is None:
+                        self.ready.set()
+                    for serve_them in self._services:
+                        group.create_task(serve_them())
         finally:
             self.member.stop()
+            if news is not None:
+                news.close()
             self.inventory.close()
             self.master.close()
 
-    def _start_applications(self, group: asyncio.TaskGroup) -> None:
+    @asynccontextmanager
+    async def _web_from_the_start(self) -> AsyncIterator[asyncio.Task[None] | None]:
+        """Listen for requests, which are told to come back later until the inventory is there."""
+        if self.listener is None:
+            yield None
+            return
+        started = asyncio.Event()
+        web = asyncio.create_task(self.listener.serve(started))
+        starting = asyncio.create_task(started.wait())
+        try:
+            await asyncio.wait({web, starting}, return_when=asyncio.FIRST_COMPLETED)
+            if web.done():
+                try:
+                    web.result()
+                except OSError as error:
+                    raise OperationalError(f"Requests of the web cannot come in: {error}") from None
+            yield web
+        finally:
+            starting.cancel()
+            web.cancel()
+            await asyncio.gather(starting, web, return_exceptions=True)
+
+    def _prepare_applications(self) -> None:
         applications = self._config.applications
         door = applications.server
         if door is None:
@@ -150,10 +214,14 @@ class Server:
         )
         self.door = Door(door, scheduler, sequences)
         self._scheduler = scheduler
-        group.create_task(sequences.serve())
-        group.create_task(postman.serve())
-        group.create_task(scheduler.serve())
-        group.create_task(self._serve_all(self.door, scheduler, area / "web"))
+        if self._config.web.enabled:
+            self.listener = Listener(self._config.web, scheduler, area / "web")
+        self._services = [
+            sequences.serve,
+            postman.serve,
+            scheduler.serve,
+            partial(self.door.serve, self.ready),
+        ]
 
     async def _drain(self) -> None:
         """Look whether this server was told to leave, and has finished."""
@@ -164,14 +232,10 @@ class Server:
                 LOG.info("Everything that was begun is finished; this server leaves")
                 self.drained.set()
 
-    async def _serve_all(self, door: Door, scheduler: Scheduler, scratch: Path) -> None:
-        async with asyncio.TaskGroup() as group:
-            if self._config.web.enabled:
-                self.listener = Listener(self._config.web, scheduler, scratch)
-                started = asyncio.Event()
-                group.create_task(self.listener.serve(started))
-                await started.wait()
-            group.create_task(door.serve(self.ready))
+
+async def _ended(task: asyncio.Task[None]) -> None:
+    """Wait for a task of somebody else; its failure is this one's."""
+    await asyncio.shield(task)
 
 
 async def reached_master(config: ServerConfig) -> Database:

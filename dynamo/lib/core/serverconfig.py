@@ -88,12 +88,15 @@ class LeaseConfig(_Section):
 class ManagerConfig(_Section):
     """What servers share.  `conflicts` is a folder for changes that were never acknowledged.
 
-    `shadow` and `board` are read for the sake of older configurations.
+    `board` is where other servers write what has changed, a database of this one; `posting` are `user` and `passwd` of
+    this server at the boards of others, where they are not those at the master.  `shadow` is read for the sake of older
+    configurations.
     """
 
     master: MasterConfig
     shadow: Component | None = None
     board: Component | None = None
+    posting: dict[str, str] | None = None
     lease: LeaseConfig = LeaseConfig()
     conflicts: str = "/var/spool/dynamo/conflicts"
 
@@ -205,6 +208,18 @@ class ServerConfig(_Section):
     user: str | None = None
     defaults: dict[str, Any] = Field(default_factory=dict)
     notification_recipient: str = ""
+
+    def board_params(self) -> dict[str, Any] | None:
+        """The database of the own board; None without one."""
+        board = self.manager.board
+        return None if board is None else board.config.get("db_params")
+
+    def posting(self) -> dict[str, str]:
+        """User and passwd of this server at the boards of others."""
+        for params in (self.manager.posting, self.manager.master.db_params):
+            if params and "user" in params:
+                return {key: str(params[key]) for key in ("user", "passwd") if key in params}
+        return {}
 
     def credentials(self) -> dict[str, str]:
         """User and passwd of this server at the stores of others: nobody tells it theirs."""

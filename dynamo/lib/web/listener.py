@@ -99,6 +99,7 @@ class Listener:
     async def _handle(self, request: web.Request) -> web.StreamResponse:
         version = f'"{self._scheduler.member.applied}"'
         answer = await self._answer(request)
+        LOG.info("%s %s %s: %d", request.remote or "front", request.method, request.raw_path, answer.status)
         headers = {name: value for name, value in answer.headers}
         if answer.status == 200 and _depends_on_inventory_only(request):
             headers["ETag"] = version

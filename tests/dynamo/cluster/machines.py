@@ -173,10 +173,10 @@ class Group:
         self._authorize(self.machines[0].running)
 
     def _authorize(self, first: SingleServer) -> None:
-        self._writer = first.script(WRITER, "writer.py")
+        self.writer = first.script(WRITER, "writer.py")
         self._until_done(first, "user_auth", "-u", "admin", "-n", "/O=Acme, Inc./CN=admin", "-Y")
         self._until_done(first, "user_auth", "-u", "admin", "-r", "admin")
-        self._until_done(first, "exec_auth", "-x", self._writer, "-t", "writer")
+        self._until_done(first, "exec_auth", "-x", self.writer, "-t", "writer")
 
     @staticmethod
     def _until_done(server: SingleServer, *command: str) -> None:
@@ -198,7 +198,7 @@ class Group:
 
     def writes(self, machine: Machine, name: str) -> bool:
         """Was a change acknowledged?"""
-        return machine.running.dynamo("-W", "-t", "writer", f"{self._writer} {name}").returncode == 0
+        return machine.running.dynamo("-W", "-t", "writer", f"{self.writer} {name}").returncode == 0
 
 
 def group_status(asked: Machine) -> list[dict[str, Any]]:

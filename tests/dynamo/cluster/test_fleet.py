@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+import os
 import signal
 import sqlite3
 import tempfile
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -40,10 +42,17 @@ class Fleet:
                     master=master,
                     authority=first.authority if first else None,
                     with_users=first is None,
+                    board=database.create(f"board{number}"),
                 )
             )
         self.writer = self.servers[0].script(WRITER, "writer.py")
         assert self.servers[0].run("exec_auth", "-x", self.writer, "-t", "writer").returncode == 0
+
+    @staticmethod
+    def drop(database: MariaDB) -> None:
+        """Remove its databases."""
+        for name in ("dynamoserver", "board0", "board1", "board2"):
+            database.drop(name)
 
     def write(self, server: int, name: str) -> None:
         done = self.servers[server].dynamo("-W", "-t", "writer", f"{self.writer} {name}")
@@ -78,7 +87,7 @@ def fleet(tmp_path_factory: pytest.TempPathFactory, mariadb: MariaDB) -> Iterato
     finally:
         for server in fleet.servers:
             server.stop(signal.SIGKILL)
-        mariadb.drop("dynamoserver")
+        fleet.drop(mariadb)
 
 
 def test_w14_b2_b3_b5_the_fleet_goes_on_whichever_server_dies_or_stops(fleet: Fleet) -> None:
@@ -141,6 +150,115 @@ def _assert_refused(fleet: Fleet, asked: int, number: int) -> None:
         return str(row["status"]) if row["status"] not in ("new", "assigned", "run") else ""
 
     assert wait_for(ended, "End of the slow writer") in ("failed", "killed")
+
+
+def test_what_one_server_writes_is_on_the_boards_of_the_others_at_once(
+    fleet: Fleet, mariadb: MariaDB
+) -> None:
+    wait_for(lambda: all(row["status"] == "online" for row in fleet.rows(0).values()), "All servers online")
+    slow = fleet.servers[2]
+    log = slow.folder / "log" / "server.log"
+    known = len(log.read_text())
+    columns = "SELECT cmd, obj, seq, epoch, n, last, writer FROM board2.inventory_updates ORDER BY id"
+    slow.send(signal.SIGSTOP)
+    try:
+        fleet.write(0, "Posted")
+        rows = wait_for(lambda: mariadb.rows(columns), "Rows on the board of the server that sleeps")
+    finally:
+        slow.send(signal.SIGCONT)
+    assert [(row[0], json.loads(row[1])["class"], row[4], row[5]) for row in rows[:2]] == [
+        ("update", "Site", 0, 0),
+        ("update", "Dataset", 1, 1),
+    ]
+    assert rows[0][2:4] == rows[1][2:4]
+    assert rows[0][6] in ("dyn0", "dyn1")
+    wait_for(lambda: not mariadb.rows(columns), "An empty board")
+    wait_for(lambda: f"Applied batch {rows[0][2]} of the board" in log.read_text()[known:], "The change")
+    fleet.wait_until_equal(0, 1, 2)
+
+
+def test_w5_what_is_no_change_on_a_board_changes_nothing(fleet: Fleet, mariadb: MariaDB) -> None:
+    fleet.write(0, "BeforeGarbage")
+    fleet.wait_until_equal(0, 1, 2)
+    (number,) = mariadb.rows("SELECT MAX(seq) FROM dynamoserver.change_batches")[0]
+    (epoch,) = mariadb.rows("SELECT epoch FROM dynamoserver.lease WHERE name = 'write'")[0]
+    garbage = (
+        "__import__('os')._exit(99)",
+        '{"class": "Site"}',
+        '{"class": "Os", "name": "x"}',
+        '{"class": "DatasetReplica", "dataset": "/nowhere", "site": "BeforeGarbage"}',
+        '{"class": "Site", "name": "OfAnOldEpoch"}',
+    )
+    for offset, text in enumerate(garbage):
+        old = text.endswith('"OfAnOldEpoch"}')
+        mariadb.run(
+            "INSERT INTO board2.inventory_updates (cmd, obj, seq, epoch, n, last, writer)"
+            f" VALUES ('update', '{mariadb.quoted(text)}', {number + 1}, {epoch * (not old)}, 0, 1, 'x{offset}')"
+        )
+        wait_for(lambda: not mariadb.rows("SELECT 1 FROM board2.inventory_updates"), "An empty board")
+    fleet.write(1, "AfterGarbage")
+    fleet.wait_until_equal(0, 1, 2)
+    assert fleet.servers[2].is_up()
+    assert "OfAnOldEpoch" not in fleet.servers[2].inventory().sites
+    assert "not what the log has" in (fleet.servers[2].folder / "log" / "server.log").read_text()
+
+
+@pytest.mark.skipif(not os.environ.get("DYNAMO_LONG"), reason="`make test-dynamo` runs it")
+def test_w14_output_and_exit_codes_reach_clients_whichever_server_works(fleet: Fleet) -> None:
+    body = (
+        "import sys\nprint('job', sys.argv[1])\nprint('aside', file=sys.stderr)\nsys.exit(int(sys.argv[1]))\n"
+    )
+    path = fleet.servers[0].script(body, "coded.py")
+    worked: set[str] = set()
+
+    def all_worked() -> bool:
+        with ThreadPoolExecutor(10) as pool:
+            jobs = [pool.submit(fleet.servers[n % 3].dynamo, "-t", "coded", f"{path} {n}") for n in range(10)]
+        for number, job in enumerate(jobs):
+            done = job.result()
+            assert (done.returncode, done.stdout) == (number, f"job {number}\n"), done.stderr
+            assert "aside" in done.stderr
+        rows = map(json.loads, fleet.servers[0].dynamo("-l", "--json").stdout.splitlines())
+        worked.update(row["server"] for row in rows if row["title"] == "coded")
+        return worked == {"dyn0", "dyn1", "dyn2"}
+
+    wait_for(all_worked, "Work of all servers")
+
+
+def test_b9_a_server_that_is_behind_catches_up_from_the_log_without_loading(
+    fleet: Fleet, mariadb: MariaDB
+) -> None:
+    late = fleet.servers[2]
+    log = late.folder / "log" / "server.log"
+    known = len(log.read_text())
+    late.send(signal.SIGSTOP)
+    try:
+        for number in range(3):
+            fleet.write(number % 2, f"Behind{number}")
+        rows = "SELECT DISTINCT seq FROM board2.inventory_updates"
+        wait_for(lambda: len(mariadb.rows(rows)) == 3, "What is written on its board")
+        mariadb.run("DELETE FROM board2.inventory_updates")
+    finally:
+        late.send(signal.SIGCONT)
+    fleet.wait_until_equal(0, 1, 2)
+    assert {f"Behind{number}" for number in range(3)} <= set(late.inventory().sites)
+    said = log.read_text()[known:]
+    assert said.count("of the log") >= 3
+    assert "Cloning" not in said
+    assert "Loaded" not in said
+
+
+def test_b7_a_primary_that_stops_hands_over(fleet: Fleet, mariadb: MariaDB) -> None:
+    first = int(wait_for(lambda: (fleet.primary(0) is not None) and f"{fleet.primary(0)}", "A primary"))
+    others = [number for number in range(3) if number != first]
+    fleet.servers[first].stop()
+    # A server that is killed keeps its right until that ends.
+    assert mariadb.rows("SELECT holder FROM dynamoserver.lease WHERE name = 'primary'") != [(f"dyn{first}",)]
+    assert f"dyn{first}" not in fleet.rows(others[0])
+    wait_for(lambda: fleet.primary(others[0]) in others, "Another primary")
+    fleet.write(others[1], "HandedOver")
+    fleet.servers[first].start()
+    fleet.wait_until_equal(0, 1, 2)
 
 
 def test_a_server_that_joins_late_clones_and_one_that_stops_leaves(fleet: Fleet) -> None:

@@ -5,7 +5,10 @@ from __future__ import annotations
 import json
 import os
 import signal
+import tempfile
 from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
 
 import pymysql
 import pytest
@@ -29,7 +32,7 @@ def group(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Group]:
         found.stop()
 
 
-def test_b1_b3_b4_the_machine_that_leads_is_lost_and_comes_back(group: Group) -> None:
+def test_b1_b3_the_machine_that_leads_is_lost_and_comes_back(group: Group) -> None:
     for machine in group.machines:
         group.write(machine, f"Before{machine.number}")
     dead, alive = _leading(group)
@@ -45,6 +48,86 @@ def test_b1_b3_b4_the_machine_that_leads_is_lost_and_comes_back(group: Group) ->
     wait_until_equal(*group.machines)
     sites = set(dead.running.inventory().sites)
     assert {"Before0", "Before1", "Before2", "After1", "Returned"} <= sites
+
+
+@LONG
+def test_b4_rights_users_the_queue_and_sequences_outlive_the_machine_that_leads(group: Group) -> None:
+    dead, alive = _leading(group)
+    _begin_a_sequence(alive[0], "ticking")
+    with tempfile.TemporaryDirectory(prefix="dynamo-flag-") as name:
+        Path(name).chmod(0o755)  # programs run as another user
+        queued = _queued_writers(group, alive[0], Path(name) / "go")
+        rights = _rights(dead)
+        dead.lose()
+        (Path(name) / "go").touch()
+        group.write(alive[0], "WithQueue0")
+        group.write(alive[1], "WithQueue1")
+        wait_for(lambda: leader(alive[0]) in {machine.name for machine in alive}, "Another leader")
+        wait_for(lambda: _all_done(alive[1], queued), "The end of what waited")
+    wait_until_equal(*alive)
+    assert {f"Queued{number}" for number in range(3)} <= set(alive[1].running.inventory().sites)
+    ticks = _ticks(alive[1])
+    wait_for(lambda: _ticks(alive[1]) > ticks + 1, "Further steps of the sequence")
+    assert _rights(alive[0]) == _rights(alive[1]) == rights
+    assert [row for row in rights[0] if row["title"] == "writer"]
+    assert [row for row in rights[1] if (row["user"], row["role"]) == ("admin", "admin")]
+    assert alive[0].running.dynamo("-e", "ticking").returncode == 0
+
+    dead.start_database()
+    dead.running.start()
+    group.write(dead, "BackAgain")
+    wait_until_equal(*group.machines)
+
+
+def _rights(machine: Machine) -> list[list[dict[str, Any]]]:
+    """What is authorised, and who may do what, as the commands of a machine show it."""
+    tools = ("exec_auth", "user_auth")
+    return [json.loads(machine.running.run(tool, "-L", "--json").stdout) for tool in tools]
+
+
+def _begin_a_sequence(machine: Machine, name: str) -> None:
+    server = machine.running
+    tick = server.script("print('tick')\n", "tick.py")
+    definition = server.folder / "ticking.def"
+    definition.write_text(f"{{tick}} = {tick}\n[SEQUENCE {name}]\n| {{tick}}\nWAIT 1\n")
+    for option, value in (("-a", str(definition)), ("-q", name)):
+        done = server.dynamo(option, value)
+        assert done.returncode == 0, done.stderr
+    wait_for(lambda: _ticks(machine) > 0, "A first step of the sequence")
+
+
+def _ticks(machine: Machine) -> int:
+    """Number of the newest step of the sequence that has ended well; 0 while nobody can be asked."""
+    rows = map(json.loads, machine.running.dynamo("-l", "--json").stdout.splitlines())
+    return max((row["appid"] for row in rows if (row["title"], row["status"]) == ("tick", "done")), default=0)
+
+
+def _queued_writers(group: Group, machine: Machine, flag: Path) -> list[int]:
+    """Programs that write and wait behind one that runs until there is a file; their numbers."""
+    server = machine.running
+    holder = server.script(
+        f"import os, time\nwhile not os.path.exists({str(flag)!r}):\n    time.sleep(0.05)\n"
+    )
+    assert server.run("exec_auth", "-x", holder, "-t", "holder").returncode == 0
+    first = json.loads(server.dynamo("-W", "-A", "-t", "holder", "--json", holder).stdout)["appid"]
+    wait_for(lambda: _poll(machine, first).get("status") == "run", "Start of the first writer")
+    numbers = [
+        json.loads(
+            server.dynamo("-W", "-A", "-t", "writer", "--json", f"{group.writer} Queued{number}").stdout
+        )["appid"]
+        for number in range(3)
+    ]
+    assert {_poll(machine, number)["status"] for number in numbers} == {"new"}
+    return numbers
+
+
+def _poll(machine: Machine, number: int) -> dict[str, Any]:
+    text = machine.running.dynamo("-p", str(number), "--json").stdout
+    return dict(json.loads(text)) if text else {}
+
+
+def _all_done(machine: Machine, numbers: list[int]) -> bool:
+    return all(_poll(machine, number).get("status") == "done" for number in numbers)
 
 
 @LONG
@@ -139,12 +222,21 @@ def test_a_follower_that_was_changed_by_hand_is_built_anew(group: Group) -> None
     _, (changed, _) = _leading(group)
     changed.database.run("SET sql_log_bin = 0", "DELETE FROM dynamoserver.lease")
 
+    assert not changed.database.rows("SELECT 1 FROM dynamoserver.lease")
+
     def is_back() -> bool:
-        return bool(changed.database.rows("SELECT 1 FROM dynamoserver.lease"))
+        return _has_leases(changed)
 
     wait_for(is_back, "The rows that were deleted")
     group.write(changed, "BuiltAnew")
     wait_until_equal(*group.machines)
+
+
+def _has_leases(machine: Machine) -> bool:
+    try:
+        return bool(machine.database.rows("SELECT 1 FROM dynamoserver.lease"))
+    except pymysql.ProgrammingError:
+        return False  # its tables are just made anew
 
 
 @LONG
@@ -164,7 +256,7 @@ def test_a_copy_that_a_crash_left_unfinished_is_made_anew(group: Group) -> None:
 
     def is_whole() -> bool:
         rest = copy.database.rows("SELECT 1 FROM dynamolocal.unfinished")
-        return not rest and bool(copy.database.rows("SELECT 1 FROM dynamoserver.lease"))
+        return not rest and _has_leases(copy)
 
     wait_for(is_whole, "A whole copy")
     group.write(copy, "AfterTheCopy")

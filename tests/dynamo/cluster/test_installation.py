@@ -41,6 +41,7 @@ class Installed(SingleServer):
         (folder / "spool").mkdir()
         (folder / "web").symlink_to(CONTENTS)
         local = '{"host": "localhost", "user": "dynamosrv", "readuser": "dynamoread"}'
+        board = {"host": machine.address, "user": "dynamosrv", "readuser": "dynamoread"}
         store = {"host": machine.address, "user": "keeper", "passwd": f"keeps-{machine.name}"}
         applications = {
             "workarea_base": str(self.work_base),
@@ -56,7 +57,7 @@ class Installed(SingleServer):
             + (f"store=mysqlstore:MySQLInventoryStore\nstore_conf={json.dumps(store)}\n" if has_store else "")
             + "master=mysqlmaster:MySQLMasterServer\n"
             f"master_conf={master}\nshadow_conf={local}\n"
-            f"local_board=mysqlboard:MySQLUpdateBoard\nlocal_board_conf={local}\n"
+            f"local_board=mysqlboard:MySQLUpdateBoard\nlocal_board_conf={json.dumps(board)}\n"
             f"partition_def={folder}/partitions.txt\n"
             f"[applications]\nenabled=true\nserver=socketappserver:SocketAppServer\n"
             f"server_conf={json.dumps(applications)}\n"
@@ -171,6 +172,10 @@ def test_the_line_master_conf_makes_a_secondary_with_and_without_a_store_over_po
     )
     for server in servers:
         assert server.dynamo(reader).stdout == "['Site0', 'Site1', 'Site2']\n"
+    for server, has_board in zip(servers, (True, False, True), strict=True):
+        log = (server.folder / "log" / "server.log").read_text()
+        assert ("of the board" in log) == has_board
+        assert ("There is no board here" in log) != has_board
     rows = [json.loads(row) for row in servers[1].dynamo("--servers", "--json").stdout.splitlines()]
     assert {row["name"]: row["store"].split()[0] for row in rows} == {
         "dyn0": "own",
@@ -189,3 +194,4 @@ def test_the_line_master_conf_makes_a_secondary_with_and_without_a_store_over_po
     assert flows, "nothing was seen between the machines"
     assert {port for _, _, port in flows} == {3306}
     assert (second.address, first.address, 3306) in flows
+    assert (first.address, third.address, 3306) in flows  # to its board

@@ -124,7 +124,7 @@ def fleet(tmp_path_factory: pytest.TempPathFactory, mariadb: MariaDB) -> Iterato
     finally:
         for server in fleet.servers:
             server.stop(signal.SIGKILL)
-        mariadb.drop("dynamoserver")
+        fleet.drop(mariadb)
 
 
 def _image(server: SingleServer) -> dict[str, Any]:

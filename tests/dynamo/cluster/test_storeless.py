@@ -5,9 +5,11 @@ from __future__ import annotations
 import inspect
 import json
 import os
+import re
 import signal
 import subprocess
 import tempfile
+import urllib.error
 import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
@@ -121,6 +123,12 @@ def test_a_server_without_a_store_waits_for_one_and_then_has_the_same(fleet: Fle
     alone = fleet.servers[1]
     alone.start(wait=False)
     wait_for(lambda: "waiting for a server with a store since" in fleet.log(1), "A message about waiting")
+    web = re.search(r"Web: (http://\S+)", (alone.folder / "log" / "web.log").read_text())
+    assert web is not None
+    with pytest.raises(urllib.error.HTTPError) as refused:
+        urllib.request.urlopen(f"{web[1]}/data/inventory/sites", timeout=60)
+    assert refused.value.code == 503
+    assert "try again in a few moments" in json.load(refused.value)["message"]
     fleet.servers[0].start(wait=False)
     wait_for(alone.is_up, "Start of the server without a store")
     rows = fleet.rows(1)

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
+from dynamo.core.cluster.member import Member
 from dynamo.core.components.persistency import InventoryStore
+from dynamo.core.inventory import DynamoInventory
 from dynamo.core.master.applications import ApplicationQueue, AuthLevel, Status
 from dynamo.core.master.changelog import ChangeLog
 from dynamo.core.master.database import open_master
 from dynamo.core.master.lease import WRITE, Fenced, Leases
 from dynamo.core.master.servers import Servers, ServerStatus
-from dynamo.core.serverconfig import MasterConfig, read_server_config
+from dynamo.core.serverconfig import Component, MasterConfig, read_server_config
 from dynamo.dataformat import ConfigurationError, Site, wire
 
 from tests.dynamo.mariadb import MariaDB
@@ -44,6 +48,35 @@ def test_w12_every_status_is_stored_and_shown_as_itself(tmp_path: Path, status: 
     servers = Servers(open_master(MasterConfig(path=str(tmp_path / "server.db"))))
     servers.beat("s", status, "", {}, 0)
     assert [row.status for row in servers.listed()] == [status]
+
+
+def test_a_server_is_initial_then_starting_then_online(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    config = {"module": "sqlitestore:SQLiteInventoryStore", "config": {"path": str(tmp_path / "store.db")}}
+    member = Member(
+        "s",
+        DynamoInventory({"persistency": config}),
+        open_master(MasterConfig(path=str(tmp_path / "server.db"))),
+        10,
+        Component.model_validate(config),
+        {},
+    )
+    seen: list[tuple[ServerStatus, bool]] = []
+    beat = Servers.beat
+
+    def noted(servers: Servers, name: str, status: ServerStatus, *rest: Any) -> None:
+        seen.append((status, member.inventory.loaded))
+        beat(servers, name, status, *rest)
+
+    monkeypatch.setattr(Servers, "beat", noted)
+    asyncio.run(member.start(60))
+    assert seen == [
+        (ServerStatus.INITIAL, False),
+        (ServerStatus.STARTING, False),
+        (ServerStatus.ONLINE, True),
+    ]
+    member.inventory.close()
 
 
 @pytest.fixture(params=["sqlite", "mariadb"])

@@ -24,6 +24,8 @@ from tests.dynamo.mariadb import is_installed
 from tests.dynamo.single_server import LIMIT_S, wait_for
 
 SOURCES = Path(__file__).parents[3]
+DEFAULT = "dynamo-fleet"
+"""Where a fleet lies in somebody's home when nothing else is said."""
 SOMEBODY = 61234
 """A user who is nobody else's on a usual machine."""
 
@@ -56,20 +58,23 @@ class Person:
 
     def fleet(self, *arguments: str) -> subprocess.CompletedProcess[str]:
         """Run `dynamo-fleet` in its folder."""
-        return self.run("dynamo-fleet", *arguments, "--folder", str(self.folder))
+        return self.run("dynamo-fleet", *arguments, *self._where())
 
     def shell(self, text: str) -> subprocess.CompletedProcess[str]:
         """Run lines of a shell in which commands speak to the fleet."""
-        folder = shlex.quote(str(self.folder))
-        return self.run("sh", "-ec", f'eval "$(dynamo-fleet env --folder {folder})"\n{text}')
+        return self.run("sh", "-ec", f'eval "$(dynamo-fleet env {shlex.join(self._where())})"\n{text}')
+
+    def _where(self) -> list[str]:
+        """What says where the fleet lies; nothing for the place that is meant."""
+        return [] if self.folder.name == DEFAULT else ["--folder", str(self.folder)]
 
 
 @contextmanager
-def person(user: int | None) -> Iterator[Person]:
-    """A person with a folder of a fleet, which is taken down afterwards."""
+def person(user: int | None, folder: str = "f") -> Iterator[Person]:
+    """A person with a home of its own and a fleet there, which is taken down afterwards."""
     # Sockets have short names, so the folder lies right below /tmp.
     with tempfile.TemporaryDirectory(prefix="dyn-fleet-", dir="/tmp") as name:
-        found = Person(Path(name) / "f", user)
+        found = Person(Path(name) / folder, user)
         try:
             yield found
         finally:
@@ -82,12 +87,13 @@ def me() -> Iterator[Person]:
         yield found
 
 
-@pytest.fixture
-def somebody() -> Iterator[Person]:
-    """A person who is not root."""
-    with person(SOMEBODY if os.geteuid() == 0 else None) as found:
+@pytest.fixture(params=["f"])
+def somebody(request: pytest.FixtureRequest) -> Iterator[Person]:
+    """A person who is not root, with a home that nobody else can look into."""
+    with person(SOMEBODY if os.geteuid() == 0 else None, request.param) as found:
         if found.run(sys.executable, "-c", "import dynamo.tools.fleet").returncode != 0:
             pytest.skip(f"{SOURCES} cannot be read by users who are not root")
+        assert found.folder.parent.stat().st_mode & 0o077 == 0
         yield found
 
 
@@ -128,9 +134,12 @@ def spaces_of(person: Person) -> list[str]:
     return [line.split()[0] for line in found.stdout.splitlines() if line.startswith(hub)]
 
 
-def test_a_fleet_of_one_needs_no_database(me: Person) -> None:
-    check(me, 1)
-    check_its_end(me)
+@pytest.mark.parametrize("somebody", [DEFAULT], indirect=True)
+def test_a_user_without_rights_has_a_fleet_of_one_at_home_and_no_database(somebody: Person) -> None:
+    check(somebody, 1)
+    assert somebody.folder.is_dir()
+    assert not list(somebody.folder.glob("*/mariadb.run"))
+    check_its_end(somebody)
 
 
 LONG = [

@@ -1,6 +1,6 @@
 """Messages that were changed on their way: refused, or read as what they say, and never executed.
 
-`DYNAMO_MUTATIONS` sets how many of each kind are tried.
+`DYNAMO_MUTATIONS` sets how many of each kind are tried; `make test-dynamo` tries 10⁵.
 """
 
 from __future__ import annotations
@@ -12,12 +12,16 @@ import random
 import ssl
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 import urllib3
 from dynamo.core.applications.batch import BatchReader, batch_frames
 from dynamo.core.applications.frames import frame, read_frame
+from dynamo.core.cluster.board import batches_of, rows_of
+from dynamo.core.components.persistency import Version
 from dynamo.core.inventory import BatchRefused, ObjectRepository
+from dynamo.core.master.changelog import Batch
 from dynamo.core.master.database import open_master
 from dynamo.core.registry.desk import Desk
 from dynamo.core.serverconfig import MasterConfig
@@ -40,7 +44,9 @@ from dynamo.dataformat.literal import make_object
 from tests.dynamo.single_server import SingleServer
 from tests.dynamo.snapshot import snapshot
 
-MUTATIONS = int(os.environ.get("DYNAMO_MUTATIONS", "1000"))
+_LONG = bool(os.environ.get("DYNAMO_LONG"))
+MUTATIONS = int(os.environ.get("DYNAMO_MUTATIONS", "100000" if _LONG else "1000"))
+pytestmark = pytest.mark.timeout(3600 if _LONG else 300)
 
 OBJECTS = (
     Dataset("/A/1", "valid", "test", (1, "x")),
@@ -108,6 +114,31 @@ def test_w5_objects_on_the_wire_leave_the_inventory_whole() -> None:
             inventory.update(obj)
         except DynamoError:
             assert snapshot(inventory) == before
+
+
+def test_w5_rows_of_a_board_are_whole_batches_of_changes_or_nothing() -> None:
+    dice = random.Random(8)
+    whole = 0
+    for number in range(MUTATIONS):
+        commands: list[Any] = [("update", wire.encode(dice.choice(OBJECTS))) for _ in range(3)]
+        rows = [list(row) for row in rows_of(Batch(Version(1, number), "dyn0", commands))]
+        for row in dice.sample(rows, dice.randrange(3)):
+            column = dice.randrange(6)
+            if column == 0:
+                row[0] = _mutated(dice, row[0].encode()).decode("utf-8", "replace")
+            elif column == 1:
+                row[1] = _mutated(dice, row[1])
+            else:
+                row[column] = dice.choice((0, 1, 2, number, -1, 1 << 62))
+        for batch in batches_of([tuple(row) for row in rows]):
+            whole += 1
+            for action, value in batch.commands:
+                assert action in ("update", "delete")
+                try:
+                    wire.decode(value)
+                except DynamoError:
+                    continue
+    assert whole > MUTATIONS / 10
 
 
 def test_w5_batches_on_a_pipe_are_whole_or_refused() -> None:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from dynamo.core.master.applications import AuthLevel, Status
+from dynamo.core.master.servers import ServerStatus
 from dynamo.dataformat import Block, Configuration, Dataset, Group, ObjectError, Site
 from dynamo.dataformat.dataset import DATA_TYPE
 from dynamo.dataformat.dataset import STATUS as DATASET_STATUS
@@ -35,6 +37,21 @@ def test_words_have_the_recorded_numbers() -> None:
         for number, word in enumerate(recorded[name], 1):
             assert getattr(CLASSES[owner], f"{prefix}_{word.upper()}") == number
     report_count("enumerations", len(ours))
+
+
+def test_levels_and_statuses_of_applications_have_the_recorded_numbers() -> None:
+    recorded = vectors("inventory")["enumerations"]
+    # The level that reads has two names: that of the client's option and that of the queue.
+    assert ["read" if level is AuthLevel.NOAUTH else level for level in AuthLevel] == recorded[
+        "application.auth_level"
+    ]
+    assert [str(status) for status in Status] == recorded["application.status"]
+
+
+def test_w12_error_is_a_status_of_servers_beside_the_recorded_ones() -> None:
+    recorded = vectors("inventory")["enumerations"]
+    assert "error" not in recorded["server.status_names"]
+    assert {*recorded["server.status_names"], "error"} <= {str(status) for status in ServerStatus}
 
 
 def test_converters_pass_on_what_they_do_not_know() -> None:
@@ -148,4 +165,5 @@ def test_configurations_are_attributes_with_variables_filled_in(monkeypatch: pyt
     clone = config.clone()
     clone.a.b = 2
     assert config.a.b == 1
+    assert recorded[1] == {"missing_attribute_raises": "KeyError"}
     report_count("configurations", len(recorded))

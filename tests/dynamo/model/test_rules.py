@@ -65,16 +65,24 @@ def test_constructors_take_what_scripts_give_in_this_order(kind: type[Any]) -> N
     [
         (Dataset("/D/1", "valid"), Dataset("/D/1", "production")),
         (Block("b", "/D/1", 30, 2), Block("b", "/D/1", 30, 2, True)),
+        (File("/f1", "/D/1#b", 10), File("/f1", "/D/1#b", 11)),
         (Group("g"), Group("g", "Dataset")),
         (Site("S", "host", status="ready"), Site("S", "other", status="ready")),
         (SitePartition("S", "One"), SitePartition("S", "One", 5)),
         (DatasetReplica("/D/1", "S", True, "g"), DatasetReplica("/D/1", "S", True, "h")),
+        (
+            BlockReplica("/D/1#b", "S", "g", size=10, file_ids=["/f1"]),
+            BlockReplica("/D/1#b", "S", "h", size=10, file_ids=["/f1"]),
+        ),
     ],
     ids=lambda value: type(value).__name__,
 )
 def test_an_equal_object_is_no_change_and_another_one_is_found_by_its_name(
     inventory: ObjectRepository, free: Any, changed: Any
 ) -> None:
+    if isinstance(free, BlockReplica):
+        inventory.update(free)  # the one that is there is full
+        inventory.clear_update()
     embedded = inventory.update(free)
     assert inventory.commands == []
     assert embedded is not free
@@ -115,10 +123,152 @@ def test_unknown_objects_are_deleted_without_a_word(inventory: ObjectRepository)
             inventory.delete(refused)
 
 
+@pytest.mark.parametrize(
+    "free",
+    [
+        Dataset("/D/1"),
+        Block("b", "/D/1"),
+        File("/f1", "/D/1#b"),
+        Group("g"),
+        Site("S"),
+        DatasetReplica("/D/1", "S"),
+        BlockReplica("/D/1#b", "S", None),
+    ],
+    ids=lambda value: type(value).__name__,
+)
+def test_a_free_object_that_has_only_the_name_deletes_what_is_embedded(
+    inventory: ObjectRepository, free: Any
+) -> None:
+    embedded = inventory.delete(free)
+    assert type(embedded) is type(free)
+    assert embedded is not free
+    assert [(command.action, command.obj["class"]) for command in inventory.commands] == [
+        ("delete", type(free).__name__)
+    ]
+    assert inventory.delete(free) is None
+    assert len(inventory.commands) == 1
+
+
+def test_a_full_free_block_replica_is_a_change_whenever_the_block_has_a_size(
+    inventory: ObjectRepository,
+) -> None:
+    inventory.update(BlockReplica("/D/1#b", "S", "g"))
+    assert len(inventory.commands) == 1
+
+
+def _seen(inventory: ObjectRepository) -> dict[str, list[str]]:
+    """What is left, found from every side."""
+    datasets, sites = inventory.datasets.values(), inventory.sites.values()
+    return {
+        "datasets": [dataset.name for dataset in datasets],
+        "blocks": sorted(block.full_name() for dataset in datasets for block in dataset.blocks),
+        "replicas": sorted(
+            f"{replica.dataset.name} {replica.group.name} {len(replica.block_replicas)}"
+            for dataset in datasets
+            for replica in dataset.replicas
+        ),
+        "block replicas": sorted(
+            f"{replica.block.real_name()} {replica.group.name} {replica.size}"
+            for dataset in datasets
+            for block in dataset.blocks
+            for replica in block.replicas
+        ),
+        "at the site": sorted(replica.dataset.name for site in sites for replica in site.dataset_replicas()),
+        "in partitions": sorted(
+            f"{partition.name} {replica.dataset.name}"
+            for site in sites
+            for partition, share in site.partitions.items()
+            for replica in share.replicas
+        ),
+    }
+
+
+WHOLE = {
+    "datasets": ["/D/1", "/D/2"],
+    "blocks": ["/D/1#b", "/D/1#c", "/D/2#d"],
+    "replicas": ["/D/1 g 2", "/D/2 g 1"],
+    "block replicas": ["b g 30", "c g 5", "d g 10"],
+    "at the site": ["/D/1", "/D/2"],
+    "in partitions": ["Both /D/1", "Both /D/2", "One /D/1", "Two /D/2"],
+}
+NO_D2 = {"replicas": ["/D/1 g 2"], "at the site": ["/D/1"], "in partitions": ["Both /D/1", "One /D/1"]}
+NOWHERE: dict[str, list[str]] = {"replicas": [], "block replicas": [], "at the site": [], "in partitions": []}
+
+
+@pytest.mark.parametrize(
+    ("gone", "left"),
+    [
+        (
+            Dataset("/D/2"),
+            {
+                **NO_D2,
+                "datasets": ["/D/1"],
+                "blocks": ["/D/1#b", "/D/1#c"],
+                "block replicas": ["b g 30", "c g 5"],
+            },
+        ),
+        (
+            Block("d", "/D/2"),
+            {**NO_D2, "blocks": ["/D/1#b", "/D/1#c"], "block replicas": ["b g 30", "c g 5"]},
+        ),
+        (
+            Block("c", "/D/1"),
+            {
+                "blocks": ["/D/1#b", "/D/2#d"],
+                "replicas": ["/D/1 g 1", "/D/2 g 1"],
+                "block replicas": ["b g 30", "d g 10"],
+            },
+        ),
+        (
+            BlockReplica("/D/1#c", "S", None),
+            {"replicas": ["/D/1 g 1", "/D/2 g 1"], "block replicas": ["b g 30", "d g 10"]},
+        ),
+        (BlockReplica("/D/2#d", "S", None), {**NO_D2, "block replicas": ["b g 30", "c g 5"]}),
+        (DatasetReplica("/D/2", "S"), {**NO_D2, "block replicas": ["b g 30", "c g 5"]}),
+        (File("/f3", "/D/2#d"), {"block replicas": ["b g 30", "c g 5", "d g 7"]}),
+        (File("/f1", "/D/1#b"), {}),
+        (
+            Group("g"),
+            {
+                "replicas": ["/D/1 None 2", "/D/2 None 1"],
+                "block replicas": ["b None 30", "c None 5", "d None 10"],
+            },
+        ),
+        (Group("h"), {}),
+        (Site("S"), NOWHERE),
+    ],
+    ids=lambda value: repr(value) if hasattr(value, "embed_into") else "",
+)
+def test_what_depends_on_a_deleted_object_goes_along(
+    inventory: ObjectRepository, gone: Any, left: dict[str, list[str]]
+) -> None:
+    inventory.update(Block("c", "/D/1", 5, 0))
+    inventory.update(BlockReplica("/D/1#c", "S", "g"))
+    inventory.update(Dataset("/D/2"))
+    inventory.update(Block("d", "/D/2", 12, 2))
+    for name, size in (("/f3", 3), ("/f4", 7)):
+        inventory.update(File(name, "/D/2#d", size))
+    inventory.update(Block("d", "/D/2", 20, 3))
+    inventory.update(DatasetReplica("/D/2", "S", True, "g"))
+    inventory.update(BlockReplica("/D/2#d", "S", "g", size=10, file_ids=["/f3", "/f4"]))
+    assert _seen(inventory) == WHOLE
+    inventory.delete(gone)
+    assert _seen(inventory) == {**WHOLE, **left}
+
+
 def test_the_last_block_replica_takes_its_dataset_replica_along(inventory: ObjectRepository) -> None:
     inventory.delete(BlockReplica("/D/1#b", "S", None))
     assert inventory.datasets["/D/1"].replicas == set()
     assert list(inventory.sites["S"].dataset_replicas()) == []
+
+
+@pytest.mark.parametrize("refused", [Partition("One"), SitePartition("S", "One"), Group(None)])
+def test_what_cannot_be_deleted_is_refused_and_stays(inventory: ObjectRepository, refused: Any) -> None:
+    before = _seen(inventory)
+    with pytest.raises(ObjectError):
+        inventory.delete(refused)
+    assert _seen(inventory) == before
+    assert inventory.commands == []
 
 
 def test_sizes_of_block_replicas(inventory: ObjectRepository) -> None:

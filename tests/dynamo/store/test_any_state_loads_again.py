@@ -16,6 +16,7 @@ from dynamo.dataformat import (
     DynamoError,
     File,
     Group,
+    IntegrityError,
     ObjectError,
     Partition,
     Site,
@@ -23,6 +24,7 @@ from dynamo.dataformat import (
     wire,
 )
 from dynamo.dataformat.repository import Repository
+from dynamo.policy.partition_file import read_partitions
 
 from tests.dynamo.operations import PARTITIONS, operations
 from tests.dynamo.snapshot import snapshot
@@ -145,6 +147,39 @@ def test_files_are_read_from_the_store_when_they_are_asked_for(tmp_path: Path, o
     assert (replica.size, replica.file_ids) == (0, ())
     proxy.delete(Dataset("/A/1"))
     assert proxy.find_file("/f2") is None
+
+
+def test_files_that_do_not_fit_their_block_are_an_error_when_they_are_asked_for(
+    tmp_path: Path, opened: Opener
+) -> None:
+    server = opened(tmp_path)
+    server.update(Dataset("/A/1"))
+    server.update(Block("b", "/A/1", size=30, num_files=2))
+    server.update(File("/f1", "/A/1#b", 10))
+    proxy = opened(tmp_path).create_proxy()
+    block = proxy.datasets["/A/1"].find_block("b", must_find=True)
+    assert block is not None
+    with pytest.raises(IntegrityError, match="should have 2 files of 30 bytes together, but the store has 1"):
+        _ = block.files
+
+
+def test_without_a_file_of_definitions_a_partition_has_all_that_has_an_owner(
+    tmp_path: Path, opened: Opener
+) -> None:
+    (partition,) = read_partitions(None)
+    assert partition.name == "Default"
+    (tmp_path / "partitions.txt").write_text("Default: blockreplica.owner != None\n")
+    server = opened(tmp_path)
+    server.update(Group("g"))
+    server.update(Site("S"))
+    for name, group in (("/A/1", "g"), ("/A/2", None)):
+        server.update(Dataset(name))
+        server.update(Block("b", name, size=1, num_files=1))
+        server.update(DatasetReplica(name, "S"))
+        replica = server.update(BlockReplica(f"{name}#b", "S", group))
+        assert partition.contains(replica) == (group is not None)
+    share = server.sites["S"].partitions[server.partitions["Default"]]
+    assert [replica.dataset.name for replica in share.replicas] == ["/A/1"]
 
 
 def test_a_change_names_its_files_since_their_numbers_differ_from_store_to_store(

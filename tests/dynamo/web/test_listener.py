@@ -17,6 +17,34 @@ import urllib3
 from tests.dynamo.single_server import SingleServer
 from tests.dynamo.web.recorded_modules import MYMOD
 
+CONFIGURED = """
+from dynamo.web.modules._base import WebModule
+from dynamo.web.modules._html import HTMLMixin
+
+
+class Colour(WebModule):
+    def __init__(self, config):
+        WebModule.__init__(self, config)
+        self.colour = config.anything.colour
+
+    def run(self, caller, request, inventory):
+        return self.colour
+
+
+class Page(WebModule, HTMLMixin):
+    def __init__(self, config):
+        WebModule.__init__(self, config)
+        HTMLMixin.__init__(self, "A page of a user")
+        self.body_html = "<p>It is {COLOUR}, in braces {{as they are}}.</p>"
+
+    def run(self, caller, request, inventory):
+        return self.form_html({"COLOUR": "green"})
+
+
+export_data = {"colour": Colour}
+export_web = {"page": Page}
+"""
+
 
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SingleServer]:
@@ -24,9 +52,12 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SingleServer]:
         modules = Path(name)
         modules.chmod(0o755)  # modules run as another user
         (modules / "mymod.py").write_text(MYMOD)
+        (modules / "configured.py").write_text(CONFIGURED)
         single = SingleServer(tmp_path_factory.mktemp("web"), modules)
         config = json.loads(single.config.read_text())
         config["web"]["socket"] = str(modules / "front")  # sockets have short names
+        (modules / "modules.json").write_text('{"anything": {"colour": "green"}}')
+        config["web"]["modules_config_path"] = str(modules / "modules.json")
         single.config.write_text(json.dumps(config))
         single.start()
         try:
@@ -81,6 +112,10 @@ def test_a_front_is_believed_on_its_socket_only(server: SingleServer) -> None:
     said = {"X-Request-Scheme": "https", "X-SSL-Client-S-DN": "CN=admin,O=Acme\\, Inc."}
     assert _through_front(server, "/data/mymod/mydata", said)["data"]["caller"]["name"] == "admin"
     assert _through_front(server, "/data/mymod/mydata", {})["data"]["caller"]["name"] is None
+    proxy = {**said, "X-SSL-Client-S-DN": "/O=Acme, Inc./CN=admin/CN=12345/CN=67890"}
+    assert _through_front(server, "/data/mymod/mydata", proxy)["data"]["caller"] == {
+        **_through_front(server, "/data/mymod/mydata", said)["data"]["caller"]
+    }
     unknown = {**said, "X-SSL-Client-S-DN": "CN=nobody"}
     assert _through_front(server, "/data/mymod/mydata", unknown)["message"].startswith("Unknown user.")
     with urllib3.PoolManager(retries=False, timeout=60) as pool:
@@ -88,6 +123,25 @@ def test_a_front_is_believed_on_its_socket_only(server: SingleServer) -> None:
             "GET", f"http://localhost:{server.ports['http']}/data/mymod/mydata", headers=said
         )
     assert json.loads(answer.data)["data"]["caller"]["name"] is None
+
+
+def test_a_module_sees_the_configuration_of_modules(server: SingleServer) -> None:
+    assert _get(server, "/data/configured/colour")[1]["data"] == "green"
+
+
+def test_a_page_is_made_of_head_body_and_foot(server: SingleServer) -> None:
+    status, page = _get(server, "/web/configured/page")
+    assert status == 200
+    assert "<title>A page of a user</title>" in page
+    assert "<p>It is green, in braces {as they are}.</p>" in page
+    assert page.rstrip().endswith("</html>")
+
+
+def test_requests_have_a_log_of_their_own(server: SingleServer) -> None:
+    assert _get(server, "/data/inventory/groups?group=logged")[0] == 200
+    folder = server.folder / "log"
+    assert "GET /data/inventory/groups?group=logged: 200" in (folder / "web.log").read_text()
+    assert "group=logged" not in (folder / "server.log").read_text()
 
 
 def test_data_of_the_inventory_are_fetched_again_only_when_they_changed(server: SingleServer) -> None:

@@ -14,6 +14,8 @@ import dynamo.exec.detox
 import pytest
 from dynamo.client.webserver import WebServer
 from dynamo.dataformat import OperationalError
+from dynamo.web.modules._sizes import readable_size
+from dynamo.web.modules.inventory._pages import _choices
 from selenium import webdriver
 from selenium.webdriver.common.by import By
 
@@ -88,7 +90,7 @@ def _rows(browser: webdriver.Chrome, server: SingleServer, path: str) -> list[li
 
 def test_sites_are_shown_with_how_full_they_are(browser: webdriver.Chrome, server: SingleServer) -> None:
     rows = _rows(browser, server, "/web/inventory/sites")
-    assert rows == [["D1", "disk", "ready", "3", "0.00 of 0.00 TB", ""]]
+    assert rows == [["D1", "disk", "ready", "3", "75 B of 100 B", ""]]
     width = browser.find_element(By.CSS_SELECTOR, ".bar span").get_attribute("style")
     assert width is not None
     assert "75%" in width
@@ -97,12 +99,22 @@ def test_sites_are_shown_with_how_full_they_are(browser: webdriver.Chrome, serve
 
 def test_statistics_are_shown_as_bars(browser: webdriver.Chrome, server: SingleServer) -> None:
     rows = _rows(browser, server, "/web/inventory/stats?statistic=size&list_by=dataset")
-    assert [row[0] for row in rows] == ["/Keep/1", "/New/1", "/Old/1"]
+    assert [row[:2] for row in rows] == [[name, "25 B"] for name in ("/Keep/1", "/New/1", "/Old/1")]
+    browser.find_element(By.LINK_TEXT, "site").click()
+    rows = [row.text for row in browser.find_elements(By.CSS_SELECTOR, "tbody tr")]
+    assert rows == ["D1 75 B"]
+    browser.find_element(By.LINK_TEXT, "replication").click()
+    assert "statistic=replication&list_by=site" in browser.current_url
+    (row,) = browser.find_elements(By.CSS_SELECTOR, "tbody tr")
+    assert row.text == "D1 1.00 0.00"
+    kind = browser.find_element(By.CSS_SELECTOR, "tbody td:last-child").get_attribute("class")
+    assert kind == "number"
 
 
 def test_applications_are_shown_with_their_status(browser: webdriver.Chrome, server: SingleServer) -> None:
     (row,) = _rows(browser, server, "/web/applications")
     assert row[1:7] == ["<fill>", "done", "write", "admin", "single", "0"]
+    assert browser.find_element(By.CSS_SELECTOR, "span.good").text == "done"
 
 
 def test_detox_shows_cycles_and_decisions_with_their_reason(
@@ -117,7 +129,7 @@ def test_detox_shows_cycles_and_decisions_with_their_reason(
         done = server.dynamo("-H", f"{detox} -p {policy} --test -m first")
         assert done.returncode == 0, done.stderr
     (site,) = _rows(browser, server, "/web/detox/test")
-    assert site[0] == "D1"
+    assert site[:6] == ["D1", "100 B", "75 B", "50 B", "0 B", "25 B"]
     assert [
         span.get_attribute("title") for span in browser.find_elements(By.CSS_SELECTOR, ".stacked span")
     ] == [
@@ -159,6 +171,32 @@ def test_an_operator_sees_logs_and_ends_applications(server: SingleServer) -> No
 
     wait_for(ended, "End of the application")
     assert admin.post_form("applications/kill", asked)["data"]["result"] == "noaction"
+
+
+@pytest.mark.parametrize(
+    ("size", "wanted"),
+    [
+        (0, "0 B"),
+        (999, "999 B"),
+        (999.6, "1.00 kB"),
+        (1500, "1.50 kB"),
+        (12_340_000, "12.3 MB"),
+        (999_600_000, "1.00 GB"),
+        (123_456_000_000_000, "123 TB"),
+        (5e18, "5000 PB"),
+        (-2500, "-2.50 kB"),
+    ],
+)
+def test_sizes_have_three_digits_and_a_unit(size: float, wanted: str) -> None:
+    assert readable_size(size) == wanted
+
+
+def test_links_of_statistics_keep_constraints_and_their_letters() -> None:
+    text = _choices("size", {"dataset": ["/A&amp;B", "&lt;x&gt;"], "group": "g"})
+    assert "statistic=usage" in text
+    assert "dataset=%2FA%26B&amp;dataset=%3Cx%3E&amp;group=g" in text
+    assert "<b>size</b>" in text
+    assert "<b>data type</b>" in text
 
 
 def test_servers_are_shown_with_the_primary(browser: webdriver.Chrome, server: SingleServer) -> None:

@@ -117,7 +117,10 @@ def leave_the_server(channel: socket.socket, work_area: Path, stdin: int | None)
     sys.stdin = os.fdopen(0, closefd=False)
     sys.stdout = os.fdopen(1, "w", buffering=1, closefd=False)
     sys.stderr = os.fdopen(2, "w", buffering=1, closefd=False)
-    logging.root.handlers.clear()
+    for logger in (logging.root, *logging.root.manager.loggerDict.values()):
+        if isinstance(logger, logging.Logger):  # the files of all of them are closed
+            logger.handlers.clear()
+            logger.propagate = True
     gc.freeze()  # what belongs to the server is never finalised here: its descriptors are closed already
     gc.enable()
 

@@ -12,11 +12,13 @@ from typing import Any, TypeVar
 
 from dynamo.core.borrowed import LEVEL_S, StoreAhead, check_level
 from dynamo.core.borrowed import LOOK_S as LEVEL_LOOK_S
+from dynamo.core.cluster.news import News
 from dynamo.core.cluster.sources import Sources, advertised
+from dynamo.core.cluster.updates_log import note_updates
 from dynamo.core.components.impl.database import Database
-from dynamo.core.dynamoinventory import DynamoInventory
+from dynamo.core.dynamoinventory import BatchRefused, DynamoInventory
 from dynamo.core.master.applications import ApplicationQueue
-from dynamo.core.master.changelog import ChangeLog, Commands
+from dynamo.core.master.changelog import Batch, ChangeLog, Commands
 from dynamo.core.master.database import transaction
 from dynamo.core.master.lease import PRIMARY, WRITE, Held, Leases
 from dynamo.core.master.servers import SILENT_S, Servers, ServerStatus
@@ -28,7 +30,11 @@ LOG = logging.getLogger(__name__)
 Result = TypeVar("Result")
 
 FOLLOW_S = 0.2
-"""How often the log is looked at, in seconds."""
+"""How often the log is looked at where there is no board, in seconds."""
+BOARD_S = 0.05
+"""How often the own board is looked at, in seconds."""
+LOG_S = 1.0
+"""How often the log is looked at all the same, in seconds."""
 RETRY_S = 1.0
 """How long to wait after something that did not work, in seconds."""
 COLLECT_S = 10.0
@@ -56,10 +62,12 @@ class Member:
         ttl: int,
         store: Component | None,
         credentials: Mapping[str, str],
+        news: News | None = None,
     ) -> None:
         """`ttl` of rights in seconds; `store` is the configuration of the server's own store.
 
-        `credentials` are user and passwd of this server at stores of others.
+        `credentials` are user and passwd of this server at stores of others.  `news` of changes come from there as
+        well as from the log, and go there.
         """
         self.name = name
         self.inventory = inventory
@@ -74,6 +82,7 @@ class Member:
         self._queue = ApplicationQueue(database)
         self._store = store
         self._sources = Sources(name, self._servers, credentials)
+        self._news = news
         self._lender = ""
         self._status = ServerStatus.INITIAL
         self._applied = 0
@@ -98,6 +107,9 @@ class Member:
         from another server's.  Raises StartTimeout when none is there within `patience` seconds.
         """
         self._servers.forget_orders(self.name)
+        self._beat(ServerStatus.INITIAL)
+        if self._news is not None:
+            self._news.open()
         self._beat(ServerStatus.STARTING)
         if self._store is None:
             await self._wait_for_a_store(patience)
@@ -168,7 +180,7 @@ class Member:
 
     async def serve(self) -> None:
         """Follow the log and keep rights until cancelled; a database that is away for a while is waited for."""
-        beaten = collected = 0.0
+        beaten = collected = looked = 0.0
         while True:
             if time.monotonic() - collected > COLLECT_S:
                 gc.collect()
@@ -178,22 +190,54 @@ class Member:
                     self._obey()
                     self._keep_rights()
                     self._look_after_the_lender()
+                    if self._news is not None:
+                        self._news.open()
                     self._beat(self._status)
                     beaten = time.monotonic()
                 elif self._told != self._applied:
                     self._beat(self._status)
                 if not self.inventory.loaded:
                     raise OutOfSync("The inventory could not be loaded")
-                if self._log.last() > self._applied:
-                    async with self.image:
-                        self.catch_up()
+                await self._take_news()
+                if not self._has_board or time.monotonic() - looked > LOG_S:
+                    if self._log.last() > self._applied:
+                        async with self.image:
+                            self.catch_up()
+                    looked = time.monotonic()
             except OperationalError as error:
                 LOG.warning("The master database does not answer: %s", error)
                 await asyncio.sleep(RETRY_S)
             except DynamoError as error:
                 LOG.error("This server is out of sync: %s", error)
                 await self._become_a_clone()
-            await asyncio.sleep(FOLLOW_S)
+            await asyncio.sleep(BOARD_S if self._has_board else FOLLOW_S)
+
+    @property
+    def _has_board(self) -> bool:
+        return self._news is not None and self._news.has_board
+
+    async def _take_news(self) -> None:
+        """Apply what others have written on the board of this server, or read it from the log if it does not fit."""
+        batches = [] if self._news is None else self._news.take()
+        if not batches:
+            return
+        async with self.image:
+            for batch in batches:
+                if batch.version.epoch < self.inventory.version.epoch:
+                    continue  # of somebody whose right to write had gone; the log knows better
+                if batch.version.sequence == self._applied + 1:
+                    self._try(batch)
+                if batch.version.sequence > self._applied:
+                    self.catch_up()
+            freeze_image()
+
+    def _try(self, batch: Batch) -> None:
+        try:
+            self._follow(batch, "of the board")
+        except BatchRefused as error:
+            LOG.error("Batch %d on the board is not what the log has: %s", batch.version.sequence, error)
+            if self.inventory.loaded:  # perhaps anew, and from a store that has gone on meanwhile
+                self._applied = min(self.inventory.version.sequence, self._log.last())
 
     async def _become_a_clone(self) -> None:
         """Replace an image that the log does not fit by that of another server, as soon as there is one."""
@@ -227,17 +271,21 @@ class Member:
         while batches := self._log.after(self._applied):
             for batch in batches:
                 try:
-                    self.inventory.apply(batch.commands, batch.version)
+                    self._follow(batch, "of the log")
                 except DynamoError:
                     self._beat(ServerStatus.OUTOFSYNC)
                     raise
-                self._applied = batch.version.sequence
                 changed = True
-                LOG.info(
-                    "Applied batch %d of %s: %d commands", self._applied, batch.writer, len(batch.commands)
-                )
         if changed:
             freeze_image()
+
+    def _follow(self, batch: Batch, source: str) -> None:
+        objects = self.inventory.apply(batch.commands, batch.version)
+        self._applied = batch.version.sequence
+        note_updates(batch.version, batch.commands, objects)
+        LOG.info(
+            "Applied batch %d %s by %s: %d commands", self._applied, source, batch.writer, len(batch.commands)
+        )
 
     def take_write_slot(self) -> bool:
         """Be the one of the fleet that writes; False when somebody else is, here or elsewhere."""
@@ -282,11 +330,23 @@ class Member:
         self, held: Held, commands: Commands, app_id: int, also: Callable[[], None] | None
     ) -> None:
         try:
-            self.inventory.apply(commands, lambda: self._log.append(held, self.name, app_id, commands, also))
+            changed = self.inventory.apply(
+                commands, lambda: self._log.append(held, self.name, app_id, commands, also)
+            )
+            note_updates(self.inventory.version, commands, changed)
+            self._tell(Batch(self.inventory.version, self.name, list(commands)))
         finally:
             if self.inventory.loaded:  # perhaps anew, and from a store that has gone on meanwhile
                 self._applied = min(self.inventory.version.sequence, self._log.last())
             freeze_image()
+
+    def _tell(self, batch: Batch) -> None:
+        if self._news is None:
+            return
+        try:
+            self._news.tell(batch, self._servers.listed())
+        except OperationalError as error:
+            LOG.warning("Nobody is told of batch %d: %s", batch.version.sequence, error)
 
     async def with_image(self, work: Callable[[], Awaitable[Result]], patience: float | None) -> Result:
         """Do something with an image that is current, and whose store has the same.
@@ -358,7 +418,8 @@ class Member:
         module, config = advertised(self._store)
         if self._store is None:
             config = {"lender": self._lender}
-        self._servers.beat(self.name, status, module, config, self._applied)
+        board = ("", {}) if self._news is None else self._news.advertised()
+        self._servers.beat(self.name, status, module, config, self._applied, *board)
         self._told = self._applied
 
     def _keep_rights(self) -> None:

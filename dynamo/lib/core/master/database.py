@@ -14,6 +14,7 @@ from dynamo.core.components.impl.sqlite_database import SQLiteDatabase
 from dynamo.core.components.impl.sqlitestore import TEXTS as SQLITE_TEXTS
 from dynamo.core.registry.tables import TABLES as REGISTRY_TABLES
 from dynamo.core.serverconfig import MasterConfig
+from dynamo.dataformat import OperationalError
 
 _TABLES = """
 CREATE TABLE IF NOT EXISTS users (
@@ -44,7 +45,8 @@ CREATE TABLE IF NOT EXISTS application_sequences (
   app_id {int} NOT NULL DEFAULT 0, due {int} NOT NULL DEFAULT 0);
 CREATE TABLE IF NOT EXISTS servers (
   hostname {text64} PRIMARY KEY, last_heartbeat {int} NOT NULL, status {text16} NOT NULL,
-  store_module {text256} NOT NULL, store_config {text2048} NOT NULL, store_version {int} NOT NULL);
+  store_module {text256} NOT NULL, store_config {text2048} NOT NULL, store_version {int} NOT NULL,
+  board_module {text256} NOT NULL DEFAULT '', board_config {text2048} NOT NULL DEFAULT '');
 CREATE TABLE IF NOT EXISTS server_orders (hostname {text64} PRIMARY KEY, word {text16} NOT NULL);
 CREATE TABLE IF NOT EXISTS lease (
   name {text16} PRIMARY KEY, holder {text64} NOT NULL, epoch {int} NOT NULL, expires {int} NOT NULL);
@@ -54,6 +56,12 @@ CREATE TABLE IF NOT EXISTS changes (
   seq {int} NOT NULL, n {int} NOT NULL, cmd {text16} NOT NULL, obj {blob} NOT NULL, PRIMARY KEY (seq, n),
   FOREIGN KEY (seq) REFERENCES change_batches (seq) ON DELETE CASCADE)
 """
+
+_LATER = (
+    ("servers", "board_module", "{text256} NOT NULL DEFAULT ''"),
+    ("servers", "board_config", "{text2048} NOT NULL DEFAULT ''"),
+)
+"""Columns that tables of older versions lack."""
 
 _SQLITE = {
     "key": "INTEGER PRIMARY KEY",
@@ -93,7 +101,17 @@ def _with_tables(database: Database, types: dict[str, str], suffix: str) -> Data
     for statement in (_TABLES + ";" + REGISTRY_TABLES).format(**types).split(";"):
         if statement.strip():
             database.execute(statement.strip() + (suffix if "CREATE TABLE" in statement else ""))
+    for table, column, kind in _LATER:
+        _ensure_column(database, table, column, kind.format(**types))
     return database
+
+
+def _ensure_column(database: Database, table: str, column: str, kind: str) -> None:
+    try:
+        list(database.rows(f"SELECT {column} FROM {table} WHERE 1 = 0"))
+    except OperationalError:
+        # When the database is away instead, this says so once more.
+        database.execute(f"ALTER TABLE {table} ADD COLUMN {column} {kind}")
 
 
 @contextmanager

@@ -38,6 +38,8 @@ class ServerRow(NamedTuple):
     store_module: str
     store_config: dict[str, Any]
     sequence: int
+    board_config: dict[str, Any]
+    """Where others may write what has changed; empty without such a board."""
 
 
 class Servers:
@@ -47,17 +49,28 @@ class Servers:
         self._database = database
 
     def beat(
-        self, name: str, status: ServerStatus, store_module: str, store_config: dict[str, Any], sequence: int
+        self,
+        name: str,
+        status: ServerStatus,
+        store_module: str,
+        store_config: dict[str, Any],
+        sequence: int,
+        board_module: str = "",
+        board_config: dict[str, Any] | None = None,
     ) -> None:
-        """Say that a server lives, what it does, and where its store is.  Passwords are left out."""
-        public = {key: value for key, value in store_config.items() if key != "db_params"}
-        if "db_params" in store_config:
-            params = store_config["db_params"]
-            public["db_params"] = {key: value for key, value in params.items() if "pass" not in key}
+        """Say that a server lives, what it does, and where its store and its board are.  Passwords are left out."""
         self._database.execute(
-            "REPLACE INTO servers (hostname, last_heartbeat, status, store_module, store_config, store_version)"
-            f" VALUES (?, {self._database.clock}, ?, ?, ?, ?)",
-            (name, status, store_module, json.dumps(public), sequence),
+            "REPLACE INTO servers (hostname, last_heartbeat, status, store_module, store_config, store_version,"
+            f" board_module, board_config) VALUES (?, {self._database.clock}, ?, ?, ?, ?, ?, ?)",
+            (
+                name,
+                status,
+                store_module,
+                json.dumps(_public(store_config)),
+                sequence,
+                board_module,
+                json.dumps(_public(board_config or {})),
+            ),
         )
 
     def remove(self, name: str) -> None:
@@ -89,9 +102,26 @@ class Servers:
         """All servers by name."""
         rows = self._database.rows(
             f"SELECT hostname, status, {self._database.clock} - last_heartbeat, store_module, store_config,"
-            " store_version FROM servers ORDER BY hostname"
+            " store_version, board_config FROM servers ORDER BY hostname"
         )
         return [
-            ServerRow(name, ServerStatus(status), int(silent), module, json.loads(config), int(sequence))
-            for name, status, silent, module, config, sequence in rows
+            ServerRow(
+                name,
+                ServerStatus(status),
+                int(silent),
+                module,
+                json.loads(config),
+                int(sequence),
+                json.loads(board or "{}"),
+            )
+            for name, status, silent, module, config, sequence, board in rows
         ]
+
+
+def _public(config: dict[str, Any]) -> dict[str, Any]:
+    """A configuration without the passwords of its database."""
+    public = {key: value for key, value in config.items() if key != "db_params"}
+    if "db_params" in config:
+        params = config["db_params"]
+        public["db_params"] = {key: value for key, value in params.items() if "pass" not in key}
+    return public

@@ -3,7 +3,12 @@
 from __future__ import annotations
 
 import html
+import re
 from collections.abc import Sequence
+
+_NUMBER = re.compile(r"(-?[0-9][0-9.,]*( ?%| s ago| [kMGTP]?B)?|none|unlimited)?")
+_GOOD = ("online", "done", "ready")
+_BAD = ("silent", "outofsync", "error", "failed", "authfailed", "killed", "notfound", "morgue")
 
 
 def bar(part: float, whole: float) -> str:
@@ -13,13 +18,26 @@ def bar(part: float, whole: float) -> str:
     return f'<div class="bar"><span{kind} style="width:{share * 100:.1f}%"></span></div>'
 
 
-def table(heads: list[str], rows: list[list[str]]) -> str:
-    """A table of cells that are HTML already."""
+def table(heads: list[str], rows: list[list[str]], empty: str = "Nothing fits.") -> str:
+    """A table of cells that are HTML already; columns of numbers stand on the right.  `empty` is said without rows."""
     if not rows:
-        return '<p class="none">Nothing fits.</p>'
-    head = "".join(f"<th>{html.escape(text)}</th>" for text in heads)
-    body = "".join("<tr>" + "".join(f"<td>{cell}</td>" for cell in row) + "</tr>\n" for row in rows)
+        return f'<p class="none">{html.escape(empty)}</p>'
+    kinds = [
+        ' class="number"' if any(column) and all(_NUMBER.fullmatch(cell) for cell in column) else ""
+        for column in zip(*rows, strict=True)
+    ]
+    head = "".join(f"<th{kind}>{html.escape(text)}</th>" for text, kind in zip(heads, kinds, strict=True))
+    body = "".join(
+        "<tr>" + "".join(f"<td{kind}>{cell}</td>" for cell, kind in zip(row, kinds, strict=True)) + "</tr>\n"
+        for row in rows
+    )
     return f"<table><thead><tr>{head}</tr></thead><tbody>\n{body}</tbody></table>"
+
+
+def status_word(status: str) -> str:
+    """A status, green where all is well and red where somebody has to look."""
+    kind = "good" if status in _GOOD else "bad" if status in _BAD else ""
+    return f'<span class="{kind}">{html.escape(status)}</span>' if kind else html.escape(status)
 
 
 def stacked_bar(parts: list[int], kinds: Sequence[str]) -> str:

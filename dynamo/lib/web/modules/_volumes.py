@@ -12,6 +12,7 @@ from dynamo.dataformat import Configuration
 from dynamo.web.exceptions import IllFormedRequest
 from dynamo.web.modules._base import WebModule
 from dynamo.web.modules._html import HTMLMixin
+from dynamo.web.modules._sizes import readable_size
 from dynamo.web.modules._table import bar, table
 from dynamo.web.modules._times import spaced_time
 from dynamo.web.request import Caller
@@ -82,7 +83,7 @@ class Activity(WebModule, HTMLMixin):
                 spaced_time(row["time"]),
                 html.escape(row["site"]),
                 str(row["files"]),
-                f"{row['size'] / GB:.3f} GB",
+                readable_size(row["size"]),
                 bar(row["size"], largest / 0.9),
             ]
             for row in rows

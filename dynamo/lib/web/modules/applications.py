@@ -11,7 +11,7 @@ from dynamo.dataformat import Configuration
 from dynamo.web.exceptions import AuthorizationError, IllFormedRequest, InvalidRequest, MissingParameter
 from dynamo.web.modules._base import WebModule
 from dynamo.web.modules._html import HTMLMixin
-from dynamo.web.modules._table import table
+from dynamo.web.modules._table import status_word, table
 from dynamo.web.request import Caller
 
 Row = dict[str, Any]
@@ -110,7 +110,7 @@ class QueuePage(_QueueModule, HTMLMixin):
             [
                 str(app["appid"]),
                 html.escape(app["title"]),
-                str(app["status"]),
+                status_word(str(app["status"])),
                 str(app["auth_level"]),
                 html.escape(app["user_name"]),
                 html.escape(app["server"]),
@@ -127,9 +127,11 @@ class QueuePage(_QueueModule, HTMLMixin):
             " or come over HTTPS with a certificate that may operate applications.</p>"
         )
         self.body_html = '{TABLE}\n{HINT}\n<p id="said"></p>\n{LOG}\n'
-        heads = ["Id", "Title", "Status", "Level", "User", "Server", "Exit code", "Since (UTC)", ""]
+        heads = ["Id", "Title", "Status", "Level", "User", "Server", "Exit code", "Submitted (UTC)", ""]
         log = _log_html(self.printed(self.asked_for(request))) if operates and "appid" in request else ""
-        return self.form_html({"TABLE": table(heads, rows), "HINT": hint, "LOG": log})
+        return self.form_html(
+            {"TABLE": table(heads, rows, "Nothing was submitted yet."), "HINT": hint, "LOG": log}
+        )
 
 
 def _actions(app: Row) -> str:

@@ -9,7 +9,7 @@ from dynamo.core.objectrepository import ObjectRepository
 from dynamo.dataformat import Configuration
 from dynamo.web.modules._base import WebModule
 from dynamo.web.modules._html import HTMLMixin
-from dynamo.web.modules._table import table
+from dynamo.web.modules._table import status_word, table
 from dynamo.web.request import Caller
 
 
@@ -36,8 +36,8 @@ class ServersPage(WebModule, HTMLMixin):
         rows = [
             [
                 html.escape(row["name"]),
-                "primary" if row["primary"] else "",
-                str(row["status"]),
+                "primary" if row["primary"] else "secondary",
+                status_word(str(row["status"])),
                 f"{row['silent']} s ago",
                 str(row["applied"]),
                 str(row["behind"]),
@@ -46,7 +46,7 @@ class ServersPage(WebModule, HTMLMixin):
             for row in self.appmanager.servers
         ]
         self.body_html = "{TABLE}\n"
-        heads = ["Server", "", "Status", "Heard of", "Last batch", "Batches behind", "Store"]
+        heads = ["Server", "Role", "Status", "Heard of", "Last batch", "Batches behind", "Store"]
         return self.form_html({"TABLE": table(heads, rows)})
 
 

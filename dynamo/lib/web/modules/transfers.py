@@ -10,6 +10,7 @@ from dynamo.dataformat import Configuration
 from dynamo.web.modules._base import WebModule
 from dynamo.web.modules._common import fits, listed
 from dynamo.web.modules._html import HTMLMixin
+from dynamo.web.modules._sizes import readable_size
 from dynamo.web.modules._table import table
 from dynamo.web.modules._times import spaced_time
 from dynamo.web.modules._volumes import Activity, History
@@ -84,7 +85,7 @@ class ListPage(_Files, HTMLMixin):
             [
                 html.escape(row["file"]),
                 html.escape(row["site"]),
-                f"{row['size'] / 1e9:.3f} GB",
+                readable_size(row["size"]),
                 str(row["status"]) + (f" ({row['hold_reason']})" if row["hold_reason"] else ""),
                 spaced_time(row["created"]),
             ]

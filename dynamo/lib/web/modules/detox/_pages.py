@@ -9,12 +9,12 @@ from urllib.parse import urlencode
 from dynamo.core.objectrepository import ObjectRepository
 from dynamo.dataformat import Configuration
 from dynamo.web.modules._html import HTMLMixin
+from dynamo.web.modules._sizes import readable_size
 from dynamo.web.modules._table import stacked_bar, table
 from dynamo.web.modules.detox._cycles import DECISIONS, CycleModule, number_of
 from dynamo.web.request import Caller
 
 Row = dict[str, Any]
-TB = 1e12
 PAGE = 200
 """Decisions on one page."""
 
@@ -74,11 +74,9 @@ class DetoxPage(CycleModule, HTMLMixin):
             link = self._link(
                 site["site"], partition=summary["partition"], cycle=summary["cycle"], site=site["site"]
             )
-            quota = f"{site['quota'] / TB:.2f} TB" if site["quota"] >= 0 else "unlimited"
-            numbers = [f"{size / TB:.2f} TB" for size in sizes]
-            rows.append(
-                [link, quota, f"{site['before'] / TB:.2f} TB", *numbers, stacked_bar(sizes, DECISIONS)]
-            )
+            quota = _quota(site["quota"])
+            numbers = [readable_size(size) for size in sizes]
+            rows.append([link, quota, readable_size(site["before"]), *numbers, stacked_bar(sizes, DECISIONS)])
         return table(["Site", "Quota", "Before", "Deleted", "Kept", "Protected", ""], rows)
 
     def _decisions(self, summary: Row, request: Row) -> str:
@@ -97,7 +95,7 @@ class DetoxPage(CycleModule, HTMLMixin):
                     f'<span class="{row["decision"]}">{row["decision"]}</span>',
                     html.escape(row["dataset"]),
                     html.escape(", ".join(row["blocks"])),
-                    f"{row['size'] / 1e9:.3f} GB",
+                    readable_size(row["size"]),
                     f"{line}<code>{html.escape(row['line'])}</code><br>{html.escape(_readable(values))}",
                 ]
             )
@@ -108,6 +106,10 @@ class DetoxPage(CycleModule, HTMLMixin):
             chosen = {"partition": summary["partition"], "cycle": summary["cycle"], "site": request["site"]}
             found += f"<p>{self._link('More', **chosen, after=last)}</p>"
         return found
+
+
+def _quota(quota: int) -> str:
+    return "unlimited" if quota < 0 else readable_size(quota) if quota else "none"
 
 
 def _readable(values: str) -> str:

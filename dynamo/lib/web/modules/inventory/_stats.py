@@ -18,7 +18,7 @@ TB = 1e12
 MAX_PATTERN = 1000
 """Longest constraint, in characters."""
 
-_KEYS: dict[str, Callable[[BlockReplica], Any]] = {
+KEYS: dict[str, Callable[[BlockReplica], Any]] = {
     "data_type": lambda replica: Dataset.data_type_name(replica.block.dataset.data_type),
     "dataset_status": lambda replica: Dataset.status_name(replica.block.dataset.status),
     "dataset_software_version": lambda replica: _version(replica.block.dataset),
@@ -27,6 +27,8 @@ _KEYS: dict[str, Callable[[BlockReplica], Any]] = {
     "site_status": lambda replica: Site.status_name(replica.site.status),
     "group": lambda replica: replica.group.name,
 }
+"""What statistics can be listed by, and constrained with."""
+DEFAULT_KEY = "data_type"
 
 
 def _version(dataset: Dataset) -> str | None:
@@ -40,23 +42,23 @@ class _Selection:
     """Block replicas that fit the constraints of a request, each with its key and its size."""
 
     def __init__(self, request: dict[str, Any]) -> None:
-        self.list_by = str(request.get("list_by", "data_type"))
-        if self.list_by not in _KEYS:
-            raise IllFormedRequest("list_by", self.list_by, allowed=list(_KEYS))
+        self.list_by = str(request.get("list_by", DEFAULT_KEY))
+        if self.list_by not in KEYS:
+            raise IllFormedRequest("list_by", self.list_by, allowed=list(KEYS))
         self.physical = yesno(request, "physical", True)
         self._tests = {
             name: [_pattern(name, text) for text in texts]
-            for name in _KEYS
+            for name in KEYS
             if (texts := listed(request, name)) is not None
         }
 
     def replicas(self, inventory: ObjectRepository) -> Iterator[tuple[Any, BlockReplica, float]]:
-        key = _KEYS[self.list_by]
+        key = KEYS[self.list_by]
         ordered = sorted(self._tests.items())
         for dataset in inventory.datasets.values():
             for dataset_replica in dataset.replicas:
                 for replica in dataset_replica.block_replicas:
-                    if all(_fits(_KEYS[name](replica), tests) for name, tests in ordered):
+                    if all(_fits(KEYS[name](replica), tests) for name, tests in ordered):
                         yield key(replica), replica, replica.size if self.physical else replica.block.size
 
 
