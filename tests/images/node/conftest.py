@@ -10,6 +10,7 @@ import pytest
 
 from devgrid.bootstrap import cache_folder
 from images.node.build import build
+from tests.images.node import release
 from tests.images.node.lab import Lab
 
 
@@ -30,3 +31,11 @@ def lab(image: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
         yield lab
     finally:
         lab.close()
+
+
+@pytest.fixture
+def server() -> Iterator[release.ReleaseServer]:
+    """Where the node looks for releases."""
+    found = release.ReleaseServer()
+    yield found
+    found.close()

@@ -101,11 +101,11 @@ class Lab:
         self.machines.append(Machine(node))
         return self.machines[-1]
 
-    def medium(self, name: str, artefact: str) -> Path:
-        """A medium with this lab's words in its farm slot, as a farmer downloads it."""
+    def medium(self, name: str, artefact: str, more: str = "") -> Path:
+        """A medium with this lab's words and further ones in its farm slot, as a farmer downloads it."""
         target = self.folder / f"{name}-{artefact}"
         shutil.copyfile(self.image / artefact, target)
-        text = words("dev", self.farm, f"zos-debug-vm {self.words}")
+        text = words("dev", self.farm, f"zos-debug-vm {self.words} {more}".strip())
         with target.open("r+b") as file, mmap.mmap(file.fileno(), 0) as content:
             change = patch(content, text)
             content[change.offset : change.offset + len(change.content)] = change.content
@@ -171,6 +171,15 @@ class Lab:
                 return answer
 
         return self._until(ask, limit, f"twin {twin} does not answer")
+
+    def another_farm(self) -> FarmId:
+        """The farmer makes a further farm."""
+
+        async def make() -> FarmId:
+            async with Chain([self.chain.url]) as chain:
+                return await chain.create_farm(self.farmer, f"farm-{time.time_ns()}")
+
+        return asyncio.run(make())
 
     def approve(self, value: str) -> None:
         """Let the chain's council decide which release nodes may take."""

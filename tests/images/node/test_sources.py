@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import subprocess
 from pathlib import Path
 
 import pytest
 
-from images.testnode.arguments import Boot
+from images.testnode.arguments import Boot, kernel_line
+from images.testnode.machine import make_disk
 from tests.images.node.lab import BOOT_S, Lab
 from tests.images.node.lan import TAP, Lan
 from tests.images.node.screen import GREEN, RED, YELLOW, wait_for_colours
@@ -20,6 +22,34 @@ DOWNLOAD_S = 900.0
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
     return tmp_path / "lan"
+
+
+def test_firmware_words_win_over_a_stick_s_file_and_the_command_line_over_both(
+    lab: Lab, tmp_path: Path
+) -> None:
+    """Each key by itself: farm by the firmware, VLAN by the file, run mode by the command line."""
+    disk = make_disk(tmp_path / "nodecfg.img", 64 << 20)
+    words = tmp_path / "node.cfg"
+    words.write_text("farmer_id=88 runmode=prod node.host=cfg.test,10.9.8.7 missing-ssd vlan:pub=7777\n")
+    for command in (
+        ["mformat", "-i", str(disk), "-v", "NODECFG", "::"],
+        ["mcopy", "-i", str(disk), str(words), "::"],
+    ):
+        subprocess.run(command, check=True, capture_output=True, timeout=60)
+    before = disk.read_bytes()
+    machine = lab.again(
+        lab.node("sources", disks=0),
+        disks=(disk,),
+        firmware="farmer_id=77 runmode=test",
+        command_line=kernel_line(0, "dev", lab.words),
+    )
+    machine.up()
+    machine.wait_for("zos: farm 77 (firmware configuration)", BOOT_S)
+    machine.wait_for("zos: run mode dev (command line)", BOOT_S)
+    machine.wait_for("error: vlan:pub=7777 (node.cfg)", BOOT_S)
+    machine.wait_for("error: no usable disk: /dev/vdb (left alone: vfat)", BOOT_S)
+    machine.power_cut()
+    assert disk.read_bytes() == before
 
 
 def test_a_node_boots_from_the_loader_service_and_has_its_farm_from_dhcp(lab: Lab, folder: Path) -> None:
