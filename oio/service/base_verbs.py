@@ -42,7 +42,8 @@ class BaseVerbs(Serving):
         copy = self._base(args).copy
         presence = await copy.presence()
         peers = sorted(await copy.peers()) if presence is Presence.HERE else []
-        return {"presence": presence.value, "peers": peers}
+        buried = await copy.on_repository(lambda repository: repository.buried(copy.name))
+        return {"presence": presence.value, "peers": peers, "buried": buried}
 
     async def verb_peer_dump(self, args: Arguments) -> Any:
         return await self._base(args).copy.dump(with_tail=True)
@@ -81,9 +82,12 @@ class BaseVerbs(Serving):
         raise ServiceError(status.NOT_SLAVE, "not SLAVE")
 
     async def verb_base_remove(self, args: Arguments) -> str:
-        if not await self._base(args).remove(args.text("suffix", ""), args.flag("deleted")):
+        if not await self._base(args).remove(args.text("suffix", "")):
             raise ServiceError(status.BASE_NOT_FOUND, CANTOPEN)
         return ""
+
+    async def verb_base_bury(self, args: Arguments) -> bool:
+        return await self._base(args).bury(args.number("born"))
 
     async def verb_base_copy(self, args: Arguments) -> None:
         base = self._base(args)

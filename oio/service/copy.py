@@ -229,13 +229,18 @@ class Copy:
         def act(repository: Repository) -> bool:
             if repository.presence(self.name) is not Presence.HERE:
                 return False
-            return repository.open(self.name).facts() == facts and repository.remove(self.name, deleted=True)
+            base = repository.open(self.name)
+            return base.facts() == facts and repository.bury(self.name, base.born())
 
         return await self.on_repository(act)
 
-    async def remove(self, suffix: str, deleted: bool) -> bool:
-        """Delete the file; whether there was one. `deleted`: the base is deleted at all its peers."""
-        return await self.on_repository(lambda repository: repository.remove(self.name, suffix, deleted))
+    async def remove(self, suffix: str) -> bool:
+        """Delete the file; whether there was one."""
+        return await self.on_repository(lambda repository: repository.remove(self.name, suffix))
+
+    async def bury(self, born: int) -> bool:
+        """Delete the file of a base that is deleted at all its peers, unless it is another's; whether it was here."""
+        return await self.on_repository(lambda repository: repository.bury(self.name, born))
 
 
 OTHER: Final = "other"

@@ -116,11 +116,22 @@ class ReplicatedBase:
         with contextlib.suppress(ServiceError):
             await self._resign(peer_set_key(self.name.type, await self.copy.peers()))
 
-    async def remove(self, suffix: str, deleted: bool) -> bool:
-        """Delete the file, or the copy under a suffix; whether there was one. `deleted`: at all peers."""
+    async def remove(self, suffix: str) -> bool:
+        """Delete the file, or the copy under a suffix; whether there was one."""
         if not suffix:
             self._depose()
-        return await self.copy.remove(suffix, deleted)
+        return await self.copy.remove(suffix)
+
+    async def bury(self, born: int) -> bool:
+        """Delete the file of a base that is deleted at all its peers, unless another has its name now."""
+        if await self.copy.born() == born:
+            self._depose()
+        return await self.copy.bury(born)
+
+    @property
+    def token(self) -> int:
+        """Token of this peer's mastership; 0 without one."""
+        return self._mastership.token if self._mastership is not None else 0
 
     async def prepare(self, message: Prepare, born: int) -> dict[str, Any]:
         """Take a master's batch; ServiceError 473 when it has been deposed."""

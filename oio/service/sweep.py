@@ -15,6 +15,7 @@ from oio.service.replicated import ReplicatedBase
 from oio.service.repository import Presence
 from oio.service.shipping import PEER_TIMEOUT
 from oio.service.status import ServiceError
+from oio.service.verbs.properties import DELETED
 
 log = logging.getLogger(__name__)
 
@@ -53,6 +54,11 @@ class Sweep:
         return deleted
 
     async def _look(self, base: ReplicatedBase) -> bool:
+        deleted = await base.copy.on_base(lambda opened: DELETED in opened.admin())
+        if deleted:
+            # Decided by a majority: no copy is needed any more, and none can come back.
+            log.info("%s is deleted here: its deletion was decided", base.name.name)
+            return await base.bury(await base.copy.born())
         before, peers = await base.copy.facts(), await base.copy.peers()
         others = sorted(peers - {self._node.address})
         answers = await asyncio.gather(*(self._ask(base, peer) for peer in others))
