@@ -15,7 +15,7 @@ from typing import Any, Final, TypeVar
 import apsw
 
 from oio.naming import BaseName, peer_set_key
-from oio.service import quorum, replica, status, succession
+from oio.service import deadline, quorum, replica, status, succession
 from oio.service.base import Base
 from oio.service.copy import Copy
 from oio.service.election import Election, Event, State
@@ -31,6 +31,13 @@ T = TypeVar("T")
 
 OUTCOME_OPEN: Final = {"open": True}
 """Marks an error after which the next master decides whether the change stays: not to be sent again blindly."""
+
+
+SETTLING: Final = 1.0
+"""Seconds that a change has at least, once it is in the master's log: a client that is in a hurry must not cost the
+base its master."""
+TAKING_OVER: Final = 5.0
+"""Seconds that becoming master has at least: it is done for all requests, not for the one that met it."""
 
 
 class Redirected(ServiceError):
@@ -86,7 +93,8 @@ class ReplicatedBase:
             if change:
                 facts = await self.copy.facts()
                 entry = Entry(facts.last_seq + 1, mastership.token, change, new_peers)
-                await self._propose(mastership, lease, facts, (entry,))
+                with deadline.at_least(SETTLING):
+                    await self._propose(mastership, lease, facts, (entry,))
             else:
                 self._still_master(lease)
             return result
@@ -153,6 +161,11 @@ class ReplicatedBase:
     # -- becoming master
 
     async def _lead(self, hint: Sequence[str], found: bool) -> tuple[Mastership, Lease]:
+        deadline.check()
+        with deadline.at_least(TAKING_OVER):
+            return await self._lead_now(hint, found)
+
+    async def _lead_now(self, hint: Sequence[str], found: bool) -> tuple[Mastership, Lease]:
         for _ in range(3):
             peers = await self._peers(hint)
             if self.node.address not in peers:

@@ -27,6 +27,10 @@ CLOSE_TIMEOUT: Final = 10.0
 """Seconds for which the end waits for acts on bases."""
 
 
+class Buried(Exception):
+    """The base was deleted here, and is not taken back."""
+
+
 class Presence(Enum):
     """What a volume knows of a base."""
 
@@ -169,7 +173,7 @@ class Repository:
 
         Nothing is done (False) when the log here goes on behind what the copy has committed: entries that this peer
         has acknowledged must not vanish, unless they are those of another base of this name. The promise given here
-        stays in force.
+        stays in force. Raises Buried when this very base was deleted here.
         """
         here = self.open(name).facts() if not suffix and self.presence(name) is Presence.HERE else None
         path = self.path(name, suffix)
@@ -178,6 +182,9 @@ class Repository:
         coming.write_bytes(data)
         try:
             copy = Base.open(coming, name)
+            if not suffix and copy.born() == self.buried(name):
+                copy.close()
+                raise Buried(f"{name.name} was deleted here")
             there = copy.facts()
             if here is not None and here.last_seq > there.committed and copy.born() == self.open(name).born():
                 copy.close()

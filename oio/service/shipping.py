@@ -53,7 +53,7 @@ class Shipper:
         self._untold[peer] = token
         running = self._announcing.get(peer)
         if running is None or running.done():
-            self._announcing[peer] = self._copy.node.spawn(self._announce(peer))
+            self._announcing[peer] = self._copy.node.spawn(self._announce(peer), apart=True)
 
     async def _announce(self, peer: str) -> None:
         while peer in self._untold:

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 from oio.naming import BaseName, meta1_base, meta2_base
-from oio.service import status
+from oio.service import deadline, status
 from oio.service.proxy.catalogue import Catalogue
 from oio.service.rpc import RpcClient
 from oio.service.status import NETWORK_STATUSES, ServiceError
@@ -23,6 +23,10 @@ AVOID_SILENT: Final = 5.0
 MAX_FAILED: Final = 4096
 PATIENCE: Final = 6.0
 """Seconds that a request waits for a base to get a master again."""
+LAST_ROUND: Final = 0.3
+"""Seconds that must be left for another round: one cut short would hide what the former ones found out."""
+FOR_MASTER: Final = 0.7
+"""What of its time a read waits for a master; the rest is for any copy that is there."""
 MASTER_FRESH: Final = 1800.0
 MAX_MASTERS: Final = 65536
 CALL_TIMEOUT: Final = 8.0
@@ -136,8 +140,9 @@ class Directory:
         once their outcome is open.
         """
         full = {**args, "type": base.type, "name": base.name, "peers": list(peers)}
-        end = time.monotonic() + min(timeout, PATIENCE)
-        last = ServiceError(status.UNAVAILABLE, "No service replied")
+        end = time.monotonic() + min(FOR_MASTER * timeout if safe else timeout, PATIENCE)
+        last = ServiceError(status.AVOIDED, "No service replied")
+        told: ServiceError | None = None
         while True:
             queue = self._order(base, peers)
             tried: set[str] = set()
@@ -149,11 +154,13 @@ class Directory:
                 try:
                     answer = await self.ask(peer, verb, full, min(timeout, CALL_TIMEOUT))
                 except ServiceError as error:
-                    last = self._judge(base, peer, error, queue, safe)
+                    last = self._judge(base, peer, error, queue, safe, told)
+                    # What a peer says of the base tells more than that others are silent.
+                    told = last if last.status == status.UNAVAILABLE else told
                 else:
                     self._remember(base, peer)
                     return answer
-            if time.monotonic() >= end:
+            if time.monotonic() >= end - LAST_ROUND:
                 break
             await asyncio.sleep(0.1)
         if safe:
@@ -162,13 +169,21 @@ class Directory:
                     return await self.ask(peer, verb, {**full, "stale": True}, min(timeout, CALL_TIMEOUT))
                 except ServiceError as error:
                     last = error if error.status not in NETWORK_STATUSES else last
+        if told is not None:
+            raise told
         if last.status in NETWORK_STATUSES or last.status == status.REDIRECT:
             text = f"No service replied (last error: ({last.status}) {last.message})"
             raise ServiceError(status.UNAVAILABLE, text) from last
         raise last
 
     def _judge(
-        self, base: BaseName, peer: str, error: ServiceError, queue: list[str], safe: bool
+        self,
+        base: BaseName,
+        peer: str,
+        error: ServiceError,
+        queue: list[str],
+        safe: bool,
+        told: ServiceError | None,
     ) -> ServiceError:
         """What an error means for the search: the error when it goes on, raised when it ends."""
         self.masters.pop(base, None)
@@ -177,7 +192,9 @@ class Directory:
             return error
         if error.status in NETWORK_STATUSES:
             if not safe and error.status not in _NOT_SENT:
-                raise ServiceError(status.UNAVAILABLE, f"{error.message}; the outcome is open") from error
+                known = f"{told.message}; " if told is not None else ""
+                text = f"{known}{error.message}; the outcome is open"
+                raise ServiceError(status.UNAVAILABLE, text) from error
             return error
         if error.status == status.UNAVAILABLE and (safe or not error.body):
             return error
@@ -191,12 +208,15 @@ class Directory:
         address = await self.catalogue.address_of(name)
         if self._down.get(address, 0.0) > time.monotonic():
             raise ServiceError(status.AVOIDED, "Request avoided, service marked down")
+        patience = deadline.left(timeout)
         try:
             answer = await self.rpc.call(address, verb, args, timeout)
         except ServiceError as error:
             if error.status in NETWORK_STATUSES:
                 silent = error.status == status.READ_TIMEOUT
-                self._down[address] = time.monotonic() + (AVOID_SILENT if silent else AVOID)
+                # When the client was in a hurry, silence only means that others are asked first.
+                if not silent or patience >= CALL_TIMEOUT:
+                    self._down[address] = time.monotonic() + (AVOID_SILENT if silent else AVOID)
                 self._failed[name] = time.monotonic()
                 for remembered in (self._down, self._failed):
                     if len(remembered) > MAX_FAILED:
