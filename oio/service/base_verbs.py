@@ -11,7 +11,7 @@ from oio.service.base import Base
 from oio.service.copy import CANTOPEN
 from oio.service.repository import Presence
 from oio.service.rpc import Arguments
-from oio.service.serving import FOUNDED_AT_ONCE, Serving
+from oio.service.serving import Serving
 from oio.service.status import ServiceError
 from oio.service.verbs import properties
 
@@ -58,7 +58,7 @@ class BaseVerbs(Serving):
         return ""
 
     async def verb_base_status(self, args: Arguments) -> str:
-        await self._base(args).status(args.texts("peers"), self.type == FOUNDED_AT_ONCE)
+        await self._base(args).status(args.texts("peers"), self._may_found(args))
         return ""
 
     async def verb_base_has(self, args: Arguments) -> str:

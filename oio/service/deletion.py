@@ -50,7 +50,13 @@ class Deletions:
         self._running: set[str] = set()
 
     async def delete(
-        self, base: ReplicatedBase, peers: Sequence[str], cid: str, service_type: str, force: bool
+        self,
+        base: ReplicatedBase,
+        peers: Sequence[str],
+        cid: str,
+        service_type: str,
+        force: bool,
+        found: bool = False,
     ) -> None:
         """Delete a reference's bases of a type and take them off it.
 
@@ -65,7 +71,7 @@ class Deletions:
 
         for _ in range(ROUNDS):
             try:
-                rows = await base.read(linked, peers, found=True)
+                rows = await base.read(linked, peers, found=found)
             except Pending as pending:
                 if await self.settle(base, peers, pending):
                     return
@@ -73,8 +79,8 @@ class Deletions:
             if not rows:
                 raise ServiceError(status.BASE_NOT_FOUND, "No service located")
             newest = max(row.seq for row in rows)
-            found = [await self._identify(cid, row, force, row.seq == newest) for row in rows]
-            wanted = sorted(found, key=lambda one: -one.seq)
+            known = [await self._identify(cid, row, force, row.seq == newest) for row in rows]
+            wanted = sorted(known, key=lambda one: -one.seq)
             self._unfinished.add(base.name)
             if await base.write(lambda db, wanted=wanted: deletions.begin(db, wanted), peers):  # type: ignore[misc]
                 await self.finish(base, peers, wanted)

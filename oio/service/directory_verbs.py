@@ -68,7 +68,8 @@ class DirectoryVerbs(Serving):
 
     async def verb_ref_delete(self, args: Arguments) -> None:
         cid, kind = args.text("cid"), args.text("service_type")
-        await self.deletions.delete(self._base(args), args.texts("peers"), cid, kind, args.flag("force"))
+        base, peers = self._base(args), args.texts("peers")
+        await self.deletions.delete(base, peers, cid, kind, args.flag("force"), self._may_found(args))
 
     async def verb_ref_show(self, args: Arguments) -> Any:
         cid, kind = args.text("cid"), args.text("service_type", "")

@@ -207,6 +207,12 @@ class ReplicatedBase:
         self._mastership = None
         try:
             await self._try_to_take_over(peers, lease, found)
+        except succession.NeverFounded:
+            # The lease is that of other bases as well, and none of them is to blame.
+            self._feed(Event.PROMISES_FAILED)
+            self._feed(Event.RELEASED)
+            self.master = ""
+            raise
         except ServiceError as error:
             if isinstance(error, succession.Fenced):
                 self.node.leadership.raise_floor(error.promised)

@@ -22,6 +22,10 @@ FREE: Final = (Presence.NEVER.value, Presence.REMOVED.value)
 """What a peer answers at which the base may be founded."""
 
 
+NEVER_FOUNDED: Final = {"never": True}
+"""Marks the error of a base that has never been, for those who may have it founded."""
+
+
 class Fenced(ServiceError):
     """A peer follows a master with a higher token, `promised`."""
 
@@ -34,7 +38,8 @@ class NeverFounded(ServiceError):
     """A majority says that the base has never been."""
 
     def __init__(self) -> None:
-        super().__init__(status.BASE_NOT_FOUND, "Container not found : (2) No such file or directory")
+        text = "Container not found : (2) No such file or directory"
+        super().__init__(status.BASE_NOT_FOUND, text, NEVER_FOUNDED)
 
 
 @dataclass(frozen=True, slots=True)

@@ -31,6 +31,8 @@ MASTER_FRESH: Final = 1800.0
 MAX_MASTERS: Final = 65536
 CALL_TIMEOUT: Final = 8.0
 """Seconds that a service has to answer: a master asks its peers twice at most."""
+NEVER: Final = "never"
+"""Marks the answer of a peer that knows of no such base anywhere."""
 _NOT_SENT: Final = (status.REFUSED, status.CONNECT_TIMEOUT, status.NO_ROUTE, status.AVOIDED)
 
 
@@ -137,8 +139,29 @@ class Directory:
         """Have the base's master do something, and find it first; waits while there is none.
 
         `safe` calls may be repeated and, without any master, are answered by whoever is there. Others are not repeated
-        once their outcome is open.
+        once their outcome is open. A meta1 base that has never been is founded where the mapping says now.
         """
+        try:
+            return await self._call(base, peers, verb, args, timeout, safe)
+        except ServiceError as error:
+            if not never_founded(base, error.status, error.body):
+                raise
+        holders = await self.founders(base)
+        return await self._call(base, holders, verb, {**args, "found": True}, deadline.left(timeout), safe)
+
+    async def founders(self, base: BaseName) -> list[str]:
+        """Where a meta1 base is to be founded, as meta0 says now and not as it said a while ago."""
+        return list((await self.mapping(fresh=True))[int(base.name, 16)])
+
+    async def _call(
+        self,
+        base: BaseName,
+        peers: Sequence[str],
+        verb: str,
+        args: Mapping[str, Any],
+        timeout: float,
+        safe: bool,
+    ) -> Any:
         full = {**args, "type": base.type, "name": base.name, "peers": list(peers)}
         end = time.monotonic() + min(FOR_MASTER * timeout if safe else timeout, PATIENCE)
         last = ServiceError(status.AVOIDED, "No service replied")
@@ -236,7 +259,9 @@ class Directory:
                 address = await self.catalogue.address_of(peer)
                 body = await self.rpc.call(address, verb, full, min(timeout, CALL_TIMEOUT))
             except ServiceError as error:
-                return {"status": {"status": error.status, "message": error.message}, "body": ""}
+                never = never_founded(base, error.status, error.body)
+                answer = {"status": {"status": error.status, "message": error.message}, "body": ""}
+                return {**answer, NEVER: True} if never else answer
             return {"status": {"status": status.OK, "message": "OK"}, "body": "" if body is None else body}
 
         answers = await asyncio.gather(*(one(peer) for peer in asked))
@@ -254,3 +279,8 @@ class Directory:
         self.masters[base] = (peer, time.monotonic())
         if len(self.masters) > MAX_MASTERS:
             self.masters.pop(next(iter(self.masters)))
+
+
+def never_founded(base: BaseName, code: int, body: object) -> bool:
+    """Whether an error says that a base has never been which is founded when it is asked for."""
+    return base.type == "meta1" and code == status.BASE_NOT_FOUND and body == {NEVER: True}
