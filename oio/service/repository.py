@@ -92,7 +92,8 @@ class Repository:
         found = []
         for path in self.volume.rglob("*"):
             stem, dot, kind = path.name.rpartition(".")
-            name = BaseName(kind, stem) if dot and kind.startswith("meta") else None
+            # What SQLite keeps beside a base (`….meta2-wal`) is no base: to open it as one would put it aside.
+            name = BaseName(kind, stem) if dot and kind.startswith("meta") and kind.isalnum() else None
             if name is not None and stem[:1] != "." and path == self.volume / name.file():
                 found.append(name)
         return found
