@@ -175,6 +175,10 @@ class MetaService(BaseVerbs, DirectoryVerbs):
             "version": "oio-directory/1",
         }
 
+    async def verb_bases(self, _args: Arguments) -> list[str]:
+        """Names of all bases on the volume."""
+        return sorted(one.name for one in await asyncio.to_thread(self.node.repository.names))
+
     async def verb_stats(self, _args: Arguments) -> Any:
         return {"req.hits": self._server.requests, "elections": len(self._bases)}
 
