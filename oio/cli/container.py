@@ -10,6 +10,7 @@ from oio.cli.output import ColumnOption, Format, FormatOption, show_list
 from oio.cli.reference import named
 from oio.cli.session import session
 from oio.common.exceptions import OioException
+from oio.directory.agreement import Agreement
 
 app = typer.Typer(no_args_is_help=True, help="Bases of containers.")
 directory = typer.Typer(no_args_is_help=True, help="References.")
@@ -17,6 +18,10 @@ directory = typer.Typer(no_args_is_help=True, help="References.")
 ATTEMPTS: Final = {"request_attempts": 3}
 """Masters may change while a base is moved; a request that found none is repeated."""
 Cids = Annotated[list[str], typer.Argument(help="Container ids, or names with --account.")]
+Fix = Annotated[
+    bool,
+    typer.Option("--fix", help="Have the directory's peers hold the base, and nobody else."),
+]
 IsCid = Annotated[bool, typer.Option("--cid/--name", help="Whether ids or names are given.")]
 
 
@@ -96,20 +101,26 @@ def locate(
 
 @app.command()
 def check(
-    containers: Cids, is_cid: IsCid = True, form: FormatOption = Format.TABLE, column: ColumnOption = None
+    containers: Cids,
+    fix: Fix = False,
+    is_cid: IsCid = True,
+    form: FormatOption = Format.TABLE,
+    column: ColumnOption = None,
 ) -> None:
     """Compare the peers that the directory names, those that the base names, and those that have the file."""
     rows: list[tuple[Any, ...]] = []
     for container in containers:
         cid = _cid(container, is_cid)
-        linked = [one["host"] for one in session().directory.list(cid=cid, **session().request)["srv"]]
-        rows += [(container, *row) for row in _compared("meta2", cid, linked)]
+        found = session().directory.list(service_type="meta2", cid=cid, **session().request)
+        linked = [one["host"] for one in found["srv"]]
+        rows += [(container, *row) for row in _compared("meta2", cid, linked, fix)]
     _show_comparison(rows, form, column)
 
 
 @directory.command("check")
 def directory_check(
     references: Annotated[list[str], typer.Argument(help="Names of references.")],
+    fix: Fix = False,
     is_cid: Annotated[bool, typer.Option("--cid", help="REFERENCES are container ids.")] = False,
     form: FormatOption = Format.TABLE,
     column: ColumnOption = None,
@@ -121,7 +132,7 @@ def directory_check(
         known = {one["id"] for one in session().conscience.all_services("meta1", **session().request)}
         # Meta0 services stand first in this list, and answers may not tell them apart.
         named_peers = [one["host"] for one in found["dir"] if one["host"] in known]
-        rows += [(reference, *row) for row in _compared("meta1", found["cid"], named_peers)]
+        rows += [(reference, *row) for row in _compared("meta1", found["cid"], named_peers, fix)]
     _show_comparison(rows, form, column)
 
 
@@ -139,35 +150,17 @@ def _located(kind: str, cid: str) -> list[tuple[Any, ...]]:
     return rows
 
 
-def _compared(kind: str, cid: str, linked: list[str]) -> list[tuple[str, str]]:
-    """Peer -> what is wrong with it; `OK` when nothing is."""
-    where: dict[str, Any] = {"service_type": kind, "cid": cid, **session().request}
+def _compared(kind: str, cid: str, linked: list[str], fix: bool) -> list[tuple[str, str]]:
+    """Peer -> what is wrong with it; `OK` when nothing is, or nothing is any more."""
+    now = session()
+    agreement = Agreement(kind, now.admin, now.conscience, now.directory)
     try:
-        named_in_base = set(
-            filter(None, session().admin.get_properties(**where)["system"].get("sys.peers", "").split(","))
-        )
-        services = [one["id"] for one in session().conscience.all_services(kind, **session().request)]
-        asked = sorted({*services, *linked, *named_in_base})
-        holding = {
-            peer
-            for peer, answer in session().admin.has_base(service_id=asked, **where).items()
-            if answer["status"]["status"] == 200
-        }
+        found = agreement.holders(cid, linked, **now.request)
+        if fix and not found.agree:
+            found = agreement.fix(cid, found, **now.request)
     except OioException as error:
         return [("", str(error))]
-    rows = []
-    for peer in sorted({*linked, *named_in_base, *holding}):
-        wrong = [
-            text
-            for text, peers in (
-                ("not in the directory", linked),
-                ("not in sys.peers", named_in_base),
-                ("no file", holding),
-            )
-            if peer not in peers
-        ]
-        rows.append((peer, ", ".join(wrong) or "OK"))
-    return rows
+    return [(peer, ", ".join(wrong) or "OK") for peer, wrong in found.wrong().items()]
 
 
 def _show_comparison(rows: list[tuple[Any, ...]], form: Format, column: list[str] | None) -> None:

@@ -15,6 +15,7 @@ from oio.cli.reference import pairs
 from oio.cli.session import session
 from oio.common.exceptions import OioException
 from oio.common.tool import Outcome, Tool
+from oio.directory.agreement import Agreement
 from oio.directory.meta1_rebuilder import Meta1Rebuilder
 from oio.directory.meta2_decommission import Meta2Decommission
 from oio.directory.meta2_rebuilder import Meta2Rebuilder
@@ -167,8 +168,23 @@ def list_containers(service: Service, form: FormatOption = Format.TABLE, column:
 
 
 @meta2.command("check")
-def meta2_check(service: Service, form: FormatOption = Format.TABLE, column: ColumnOption = None) -> None:
+def meta2_check(
+    service: Service,
+    orphans: Annotated[
+        bool, typer.Option("--orphans", help="Look for bases that the directory does not give to it instead.")
+    ] = False,
+    fix: Annotated[bool, typer.Option("--fix", help="Delete orphans.")] = False,
+    form: FormatOption = Format.TABLE,
+    column: ColumnOption = None,
+) -> None:
     """Ask whether a service has every base that the reverse index says it has; exit status 1 when not."""
+    if fix and not orphans:
+        raise ValueError(
+            "--fix deletes orphans: give --orphans with it; `meta2 rebuild` copies what is missing"
+        )
+    if orphans:
+        _orphans(service, fix, form, column)
+        return
     rows, wrong = [], 0
     for record in session().rdir.meta2_index_fetch_all(service, **session().request):
         cid = record["container_id"]
@@ -186,6 +202,19 @@ def meta2_check(service: Service, form: FormatOption = Format.TABLE, column: Col
     if wrong:
         sys.stderr.write("`openio-admin meta2 rebuild` copies what is missing\n")
         raise OioException(f"{wrong} of {len(rows)} bases are not there")
+
+
+def _orphans(service: str, fix: bool, form: Format, column: list[str] | None) -> None:
+    now = session()
+    agreement = Agreement("meta2", now.admin, now.conscience, now.directory)
+    rows = []
+    for name in list(agreement.orphans(service, **now.request)):
+        if fix:
+            now.admin.service_remove_base(service, "meta2", name, **now.request)
+        rows.append((name, "deleted" if fix else "not in the directory"))
+    show_list(("Base", "Status"), rows, form, column)
+    if rows and not fix:
+        raise OioException(f"{len(rows)} bases are not in the directory; --fix deletes them")
 
 
 @meta1.command("rebuild")

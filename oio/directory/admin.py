@@ -233,6 +233,16 @@ class AdminClient(ProxyClient):
         resp, body = self.forwarder._request("POST", "/balance-masters", params=params, **kwargs)
         return (resp.status if resp is not None else 409), int(body or 0)
 
+    def service_list_bases(self, svc_id: str, **kwargs: Any) -> list[str]:
+        """Names of all bases on the volume of a service, wanted there or not."""
+        _, body = self.forwarder._request("GET", "/bases", params={"id": svc_id}, **kwargs)
+        return [str(name) for name in body]
+
+    def service_remove_base(self, svc_id: str, service_type: str, name: str, **kwargs: Any) -> None:
+        """Delete a base from the volume of one service, whether the directory knows it or not."""
+        params = {"id": svc_id, "type": service_type, "name": name}
+        self.forwarder._request("POST", "/remove-base", params=params, **kwargs)
+
     def service_flush_cache(self, svc_id: str, **kwargs: Any) -> None:
         """Empty the caches of a service."""
         self.forwarder._request("POST", "/flush", params={"id": svc_id}, **kwargs)

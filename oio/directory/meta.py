@@ -13,6 +13,7 @@ from oio.directory.admin import AdminClient
 from oio.directory.prefixes import cid_and_seq
 from oio.rdir.client import RdirClient
 
+OK: Final = 200
 BASE_NOT_FOUND: Final = 431
 Service = dict[str, Any]
 """A service as the conscience lists it, with `location`, `upper_limit` and `bases`, the set of names it holds."""
@@ -46,6 +47,7 @@ class MetaMapping(ABC):
         self.services_by_service_type: dict[str, dict[str, Service]] = {}
         self.services_by_base: dict[str, list[Service]] = {}
         self.raw_services_by_base: dict[str, list[Service]] = {}
+        self._placed: set[str] = set()
         self.reset()
 
     @property
@@ -73,6 +75,7 @@ class MetaMapping(ABC):
         """Forget what is assigned and load the services anew."""
         self.services_by_base = {}
         self.raw_services_by_base = {}
+        self._placed = set()
         for type_ in self.service_types:
             found = {}
             for service in self.conscience.all_services(type_):
@@ -133,15 +136,38 @@ class MetaMapping(ABC):
             for base in copied:
                 self._restore_peers(base, **kwargs)
             raise
+        done = []
         for base in copied:
-            self.reset_election(base, **kwargs)
-        return copied
+            placed = self.place_late(base, **kwargs)
+            if placed:
+                self.reset_election(base, **kwargs)
+            if placed is not False:
+                done.append(base)
+        return done
+
+    def place_late(self, base: str, **kwargs: Any) -> bool | None:
+        """Once the directory names the new peers, give them a base that somebody founded at the old ones meanwhile.
+
+        None when it has not been founded at all, False when it could not be copied.
+        """
+        if base in self._placed:
+            return True
+        try:
+            if not self.is_founded(base, **kwargs):
+                return None
+            stored = self.admin.get_properties(**self._base(base), **kwargs)["system"]["sys.peers"]
+            agreed = set(stored.split(",")) == set(self._get_peers_by_base(base))
+            return agreed or self.copy_base(base, **kwargs)
+        except OioException as error:
+            self.logger.warning("Base %s could not be given its new peers: %s", base, error)
+            return False
 
     def copy_base(self, base: str, **kwargs: Any) -> bool:
         """Tell the base who its peers will be, and copy it to the new ones; False when that failed."""
         where = self._base(base)
         old, new = self._get_old_peers_by_base(base), self._get_peers_by_base(base)
         joining = [peer for peer in new if peer not in old]
+        self._placed.discard(base)
         try:
             self.admin.set_peers(peers=new, **where, **kwargs)
         except ServiceBusy as error:
@@ -150,23 +176,29 @@ class MetaMapping(ABC):
         except NotFound:
             if self.is_founded(base, **kwargs):
                 raise
-            self.logger.info("Base %s has not been founded: there is nothing to copy", base)
-            return True
+            if len(new) - len(joining) > len(new) // 2:
+                self.logger.info("Base %s has not been founded: there is nothing to copy", base)
+                return True
+            # Old and new peers could each found one of their own.
+            self.admin.get_properties(**where, **kwargs)
+            self.admin.set_peers(peers=new, **where, **kwargs)
         # A peer that stays is the better source: the other one may be about to be thrown away.
         sources = sorted(old, key=lambda peer: (peer not in new, peer))
         for target in joining:
             if not self._copy_from_any(base, sources, target, **kwargs):
                 self._restore_peers(base, **kwargs)
                 return False
+        self._placed.add(base)
         return True
 
     def is_founded(self, base: str, **kwargs: Any) -> bool:
-        """Whether the base exists, or may exist: not every old peer could be asked."""
+        """Whether the base exists, or may exist: too few of its old peers could be asked."""
         old = list(self._get_old_peers_by_base(base))
         if not old:
             return False
         found = self.admin.has_base(service_id=old, **self._base(base), **kwargs)
-        return any(answer["status"]["status"] != BASE_NOT_FOUND for answer in found.values())
+        states = [answer["status"]["status"] for answer in found.values()]
+        return OK in states or states.count(BASE_NOT_FOUND) <= len(old) // 2
 
     def _copy_from_any(self, base: str, sources: Iterable[str], target: str, **kwargs: Any) -> bool:
         for source in sources:

@@ -135,7 +135,6 @@ class Relocation:
         self._rate = Rate(rate)
         self._progress = progress
         self._stop = threading.Event()
-        self._not_founded: set[str] = set()
 
     def stop(self) -> None:
         """Begin with no further base; `run` returns when those that were begun are at rest."""
@@ -187,9 +186,6 @@ class Relocation:
             if not self._rate.wait(self._stop):
                 return False
             try:
-                if not self._mapping.is_founded(base, **kwargs):
-                    self._not_founded.add(base)
-                    return True
                 return self._mapping.copy_base(base, **kwargs)
             except OioException as error:
                 self._mapping.logger.warning("Base %s could not be moved: %s", base, error)
@@ -198,10 +194,7 @@ class Relocation:
         return act
 
     def _finish(self, base: str, **kwargs: Any) -> bool:
-        if base in self._not_founded:
-            # Its first write may have come while the directory still named the old peers.
-            if not self._mapping.is_founded(base, **kwargs):
-                return True
-            if not self._mapping.copy_base(base, **kwargs):
-                return False
+        placed = self._mapping.place_late(base, **kwargs)
+        if not placed:
+            return placed is None
         return self._mapping.reset_election(base, **kwargs)

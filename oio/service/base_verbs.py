@@ -11,7 +11,7 @@ from oio.service.base import Base
 from oio.service.copy import CANTOPEN
 from oio.service.repository import Presence
 from oio.service.rpc import Arguments
-from oio.service.serving import FOUNDED_AT_ONCE, Serving
+from oio.service.serving import Serving
 from oio.service.status import ServiceError
 from oio.service.verbs import properties
 
@@ -42,7 +42,8 @@ class BaseVerbs(Serving):
         copy = self._base(args).copy
         presence = await copy.presence()
         peers = sorted(await copy.peers()) if presence is Presence.HERE else []
-        return {"presence": presence.value, "peers": peers}
+        buried = await copy.on_repository(lambda repository: repository.buried(copy.name))
+        return {"presence": presence.value, "peers": peers, "buried": buried}
 
     async def verb_peer_dump(self, args: Arguments) -> Any:
         return await self._base(args).copy.dump(with_tail=True)
@@ -57,7 +58,7 @@ class BaseVerbs(Serving):
         return ""
 
     async def verb_base_status(self, args: Arguments) -> str:
-        await self._base(args).status(args.texts("peers"), self.type == FOUNDED_AT_ONCE)
+        await self._base(args).status(args.texts("peers"), self._may_found(args))
         return ""
 
     async def verb_base_has(self, args: Arguments) -> str:
@@ -81,9 +82,12 @@ class BaseVerbs(Serving):
         raise ServiceError(status.NOT_SLAVE, "not SLAVE")
 
     async def verb_base_remove(self, args: Arguments) -> str:
-        if not await self._base(args).remove(args.text("suffix", ""), args.flag("deleted")):
+        if not await self._base(args).remove(args.text("suffix", "")):
             raise ServiceError(status.BASE_NOT_FOUND, CANTOPEN)
         return ""
+
+    async def verb_base_bury(self, args: Arguments) -> bool:
+        return await self._base(args).bury(args.number("born"))
 
     async def verb_base_copy(self, args: Arguments) -> None:
         base = self._base(args)

@@ -12,12 +12,12 @@ from typing import Any, Final, TypeVar
 import apsw
 
 from oio.naming import BaseName
-from oio.service import quorum, replica, status, wire
+from oio.service import deadline, quorum, replica, status, wire
 from oio.service.base import Base
 from oio.service.changeset import ChangeConflict
 from oio.service.node import Node
 from oio.service.replica import Facts, Fenced, Gap, Prepare
-from oio.service.repository import Presence, Repository
+from oio.service.repository import Buried, Presence, Repository
 from oio.service.status import ServiceError
 
 T = TypeVar("T")
@@ -37,8 +37,12 @@ class Copy:
     # -- access
 
     async def on_base(self, act: Callable[[Base], T]) -> T:
-        """Run a blocking act over the open base; ServiceError 431 when it is not here, 511 when it is damaged."""
+        """Run a blocking act over the open base.
+
+        ServiceError 431 when it is not here, 511 when it is damaged, 504 when the request ended while it waited.
+        """
         async with self._io:
+            deadline.check()
             return await asyncio.to_thread(self._act, act)
 
     async def on_repository(self, act: Callable[[Repository], T]) -> T:
@@ -49,6 +53,7 @@ class Copy:
                 return act(self.node.repository)
 
         async with self._io:
+            deadline.check()
             return await asyncio.to_thread(held)
 
     def _act(self, act: Callable[[Base], T]) -> T:
@@ -75,6 +80,8 @@ class Copy:
             raise ServiceError(status.CORRUPT, f"{where} is damaged: {error}") from error
         except FileNotFoundError:
             raise
+        except Buried as error:
+            raise ServiceError(status.BASE_NOT_FOUND, f"{where}: {error}") from error
         except OSError as error:
             full = error.errno == errno.ENOSPC
             raise ServiceError(status.BUSY if full else status.UNAVAILABLE, f"{where}: {error}") from error
@@ -223,19 +230,26 @@ class Copy:
 
         await self.on_repository(act)
 
-    async def remove_unless_changed(self, facts: Facts) -> bool:
-        """Delete the file if its log still stands there; whether it was deleted."""
+    async def remove_unless_changed(self, facts: Facts, deleted: bool) -> bool:
+        """Delete the file if its log still stands there; whether it was. `deleted`: at all peers, for good."""
 
         def act(repository: Repository) -> bool:
             if repository.presence(self.name) is not Presence.HERE:
                 return False
-            return repository.open(self.name).facts() == facts and repository.remove(self.name, deleted=True)
+            base = repository.open(self.name)
+            if base.facts() != facts:
+                return False
+            return repository.bury(self.name, base.born()) if deleted else repository.remove(self.name)
 
         return await self.on_repository(act)
 
-    async def remove(self, suffix: str, deleted: bool) -> bool:
-        """Delete the file; whether there was one. `deleted`: the base is deleted at all its peers."""
-        return await self.on_repository(lambda repository: repository.remove(self.name, suffix, deleted))
+    async def remove(self, suffix: str) -> bool:
+        """Delete the file; whether there was one."""
+        return await self.on_repository(lambda repository: repository.remove(self.name, suffix))
+
+    async def bury(self, born: int) -> bool:
+        """Delete the file of a base that is deleted at all its peers, unless it is another's; whether it was here."""
+        return await self.on_repository(lambda repository: repository.bury(self.name, born))
 
 
 OTHER: Final = "other"

@@ -16,6 +16,7 @@ from oio.common.volume import claim_volume
 from oio.naming import BaseName
 from oio.service import status, wire
 from oio.service.base_verbs import BaseVerbs
+from oio.service.deletion import Deletions
 from oio.service.directory_verbs import DirectoryVerbs
 from oio.service.election import State
 from oio.service.leadership import Leadership
@@ -24,6 +25,7 @@ from oio.service.node import Node
 from oio.service.replicated import ReplicatedBase
 from oio.service.repository import Repository
 from oio.service.rpc import Arguments, RpcClient, RpcServer
+from oio.service.serving import FOUNDED_AT_ONCE
 from oio.service.settings import Settings
 from oio.service.status import ServiceError
 from oio.service.sweep import Sweep
@@ -55,6 +57,7 @@ class MetaService(BaseVerbs, DirectoryVerbs):
         self._ttl = ttl
         self._bases: dict[BaseName, ReplicatedBase] = {}
         self._node: Node | None = None
+        self._deletions: Deletions | None = None
         self._server = RpcServer(
             {name[5:]: getattr(self, name) for name in dir(type(self)) if name[:5] == "verb_"}, secret=secret
         )
@@ -84,6 +87,9 @@ class MetaService(BaseVerbs, DirectoryVerbs):
         self._node.spawn(leadership.run())
         self._node.spawn(self._attend())
         self._node.spawn(self.sweep.run())
+        self._deletions = Deletions(self._node)
+        if self.type == FOUNDED_AT_ONCE:
+            self._node.spawn(self._deletions.run(self._bases.values, self._ttl / 2))
         return address
 
     async def stop(self) -> None:
@@ -118,6 +124,13 @@ class MetaService(BaseVerbs, DirectoryVerbs):
         if self._node is None:
             raise RuntimeError(f"the {self.type} service has not started")
         return self._node
+
+    @property
+    def deletions(self) -> Deletions:
+        """What deletes bases and their links; there once the service has started."""
+        if self._deletions is None:
+            raise RuntimeError(f"the {self.type} service has not started")
+        return self._deletions
 
     def _base(self, args: Arguments) -> ReplicatedBase:
         name = wire.base_name(args)
@@ -161,6 +174,10 @@ class MetaService(BaseVerbs, DirectoryVerbs):
             "server": {"threads": {"active": 1}, "connections": {"clients": 1}},
             "version": "oio-directory/1",
         }
+
+    async def verb_bases(self, _args: Arguments) -> list[str]:
+        """Names of all bases on the volume."""
+        return sorted(one.name for one in await asyncio.to_thread(self.node.repository.names))
 
     async def verb_stats(self, _args: Arguments) -> Any:
         return {"req.hits": self._server.requests, "elections": len(self._bases)}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextvars
 from collections.abc import Coroutine
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
@@ -25,9 +26,13 @@ class Node:
     rpc: RpcClient
     tasks: set[asyncio.Task[Any]] = field(default_factory=set)
 
-    def spawn(self, work: Coroutine[Any, Any, T]) -> asyncio.Task[T]:
-        """Run something that this service owns and ends when it stops."""
-        task = asyncio.ensure_future(work)
+    def spawn(self, work: Coroutine[Any, Any, T], apart: bool = False) -> asyncio.Task[T]:
+        """Run something that this service owns and ends when it stops.
+
+        `apart`: it is no part of the request in hand, and does not end with it.
+        """
+        context = contextvars.Context() if apart else contextvars.copy_context()
+        task = asyncio.get_running_loop().create_task(work, context=context)
         self.tasks.add(task)
         task.add_done_callback(self.tasks.discard)
         return task

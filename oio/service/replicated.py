@@ -15,7 +15,7 @@ from typing import Any, Final, TypeVar
 import apsw
 
 from oio.naming import BaseName, peer_set_key
-from oio.service import quorum, replica, status, succession
+from oio.service import deadline, quorum, replica, status, succession
 from oio.service.base import Base
 from oio.service.copy import Copy
 from oio.service.election import Election, Event, State
@@ -24,6 +24,7 @@ from oio.service.mastership import Mastership
 from oio.service.node import Node
 from oio.service.quorum import Verdict
 from oio.service.replica import Entry, Facts, Fenced, Gap, Prepare
+from oio.service.repository import Presence
 from oio.service.shipping import Shipper
 from oio.service.status import ServiceError
 
@@ -31,6 +32,16 @@ T = TypeVar("T")
 
 OUTCOME_OPEN: Final = {"open": True}
 """Marks an error after which the next master decides whether the change stays: not to be sent again blindly."""
+
+
+SETTLING: Final = 1.0
+"""Seconds that a change has at least, once it is in the master's log: a client that is in a hurry must not cost the
+base its master."""
+TAKING_OVER: Final = 5.0
+"""Seconds that becoming master has at least: it is done for all requests, not for the one that met it."""
+
+
+_LOST: Final = (status.BASE_NOT_FOUND, status.CORRUPT)
 
 
 class Redirected(ServiceError):
@@ -65,7 +76,7 @@ class ReplicatedBase:
             return await self.copy.on_base(lambda base: base.read(act))
         async with self._leading:
             _, lease = await self._lead(peers, found)
-        result = await self.copy.on_base(lambda base: base.read(act))
+        result = await self._on_own(lambda base: base.read(act))
         self._still_master(lease)
         return result
 
@@ -82,14 +93,23 @@ class ReplicatedBase:
         """
         async with self._leading:
             mastership, lease = await self._lead(peers, found)
-            change, result = await self.copy.on_base(lambda base: base.record(act))
+            (change, result), facts = await self._on_own(lambda base: (base.record(act), base.facts()))
             if change:
-                facts = await self.copy.facts()
                 entry = Entry(facts.last_seq + 1, mastership.token, change, new_peers)
-                await self._propose(mastership, lease, facts, (entry,))
+                with deadline.at_least(SETTLING):
+                    await self._propose(mastership, lease, facts, (entry,))
             else:
                 self._still_master(lease)
             return result
+
+    async def _on_own(self, act: Callable[[Base], T]) -> T:
+        """Run an act over the copy of the master; one that has lost its copy is master no more."""
+        try:
+            return await self.copy.on_base(act)
+        except ServiceError as error:
+            if error.status in _LOST and await self.copy.presence() is not Presence.HERE:
+                self._depose()
+            raise
 
     async def status(self, peers: Sequence[str], found: bool = False) -> None:
         """Take part in the election: nothing when this peer is master, ServiceError 303 when another is."""
@@ -116,11 +136,22 @@ class ReplicatedBase:
         with contextlib.suppress(ServiceError):
             await self._resign(peer_set_key(self.name.type, await self.copy.peers()))
 
-    async def remove(self, suffix: str, deleted: bool) -> bool:
-        """Delete the file, or the copy under a suffix; whether there was one. `deleted`: at all peers."""
+    async def remove(self, suffix: str) -> bool:
+        """Delete the file, or the copy under a suffix; whether there was one."""
         if not suffix:
             self._depose()
-        return await self.copy.remove(suffix, deleted)
+        return await self.copy.remove(suffix)
+
+    async def bury(self, born: int) -> bool:
+        """Delete the file of a base that is deleted at all its peers, unless another has its name now."""
+        if await self.copy.born() == born:
+            self._depose()
+        return await self.copy.bury(born)
+
+    @property
+    def token(self) -> int:
+        """Token of this peer's mastership; 0 without one."""
+        return self._mastership.token if self._mastership is not None else 0
 
     async def prepare(self, message: Prepare, born: int) -> dict[str, Any]:
         """Take a master's batch; ServiceError 473 when it has been deposed."""
@@ -142,6 +173,15 @@ class ReplicatedBase:
     # -- becoming master
 
     async def _lead(self, hint: Sequence[str], found: bool) -> tuple[Mastership, Lease]:
+        deadline.check()
+        mastership, lease = self._mastership, self._lease
+        if mastership and lease and lease.token == mastership.token and self._valid(lease):
+            # In office: the peers cannot have changed, for that would have ended it.
+            return mastership, lease
+        with deadline.at_least(TAKING_OVER):
+            return await self._lead_now(hint, found)
+
+    async def _lead_now(self, hint: Sequence[str], found: bool) -> tuple[Mastership, Lease]:
         for _ in range(3):
             peers = await self._peers(hint)
             if self.node.address not in peers:
@@ -183,6 +223,12 @@ class ReplicatedBase:
         self._mastership = None
         try:
             await self._try_to_take_over(peers, lease, found)
+        except succession.NeverFounded:
+            # The lease is that of other bases as well, and none of them is to blame.
+            self._feed(Event.PROMISES_FAILED)
+            self._feed(Event.RELEASED)
+            self.master = ""
+            raise
         except ServiceError as error:
             if isinstance(error, succession.Fenced):
                 self.node.leadership.raise_floor(error.promised)
@@ -234,19 +280,17 @@ class ReplicatedBase:
     ) -> None:
         """Have a majority write `entries` behind `before`, then commit. ServiceError 503: the outcome is open."""
         message = Prepare(mastership.token, before.last_seq, before.last_epoch, entries, before.committed)
-        try:
-            await self.copy.on_base(lambda base: replica.accept(base, message))
-        except (Fenced, Gap) as error:
-            await self._resign(lease.key)
-            raise ServiceError(status.UNAVAILABLE, f"no longer master: {error}") from error
-        except ServiceError as error:
-            # Nothing was sent yet. A master that cannot write, on a full disk for example, is none.
-            await self._resign(lease.key)
-            raise ServiceError(status.UNAVAILABLE, error.message) from error
-        configs = replica.configs_in_force(await self.copy.peers(), entries)
+        configs = replica.configs_in_force(mastership.peers, entries)
         others = sorted(quorum.everyone(configs) - {self.node.address})
-        failed = await self._collect(mastership, message, configs, others)
+        # The own disk and those of the others work side by side; the own one is first in the line for this copy, so
+        # that whoever must be brought up finds the entries there.
+        own = self.node.spawn(self._accept(message))
+        failed = await self._collect(mastership, message, configs, others, own)
         last = entries[-1].seq
+        if (refusal := await own) is not None:
+            # A master that cannot write, on a full disk for example, is none.
+            await self._resign(lease.key)
+            raise ServiceError(status.UNAVAILABLE, refusal.message, OUTCOME_OPEN)
 
         def commit(base: Base) -> bool:
             # Another master's entry may stand there by now; only what was counted may be committed.
@@ -280,18 +324,32 @@ class ReplicatedBase:
             self._mastership = None
             raise ServiceError(error.status, error.message, OUTCOME_OPEN) from error
 
+    async def _accept(self, message: Prepare) -> ServiceError | None:
+        """Write a batch to the own log; the error when that could not be."""
+        try:
+            await self.copy.on_base(lambda base: replica.accept(base, message))
+        except (Fenced, Gap) as error:
+            return ServiceError(status.UNAVAILABLE, f"no longer master: {error}")
+        except ServiceError as error:
+            return error
+        return None
+
     async def _collect(
         self,
         mastership: Mastership,
         message: Prepare,
         configs: tuple[frozenset[str], ...],
         others: list[str],
+        own: asyncio.Task[ServiceError | None],
     ) -> dict[str, ServiceError] | None:
-        """Ship a batch to all and wait for a verdict: None for a majority, else why there is none."""
+        """Ship a batch to all and wait for a verdict: None for a majority, else why there is none.
+
+        The master counts as a peer like the others, once its `own` write is done.
+        """
         failed: dict[str, ServiceError] = {}
-        entries = message.entries
-        verdict, _ = mastership.accepted(self.node.address, entries, failed, configs)
-        pending = {self.node.spawn(self._shipper.ship(peer, message)): peer for peer in others}
+        entries, verdict = message.entries, Verdict.WAIT
+        pending = {own: self.node.address}
+        pending |= {self.node.spawn(self._shipper.ship(peer, message)): peer for peer in others}
         while verdict is Verdict.WAIT and pending:
             done, _ = await asyncio.wait(pending, return_when=asyncio.FIRST_COMPLETED)
             for task in done:
@@ -301,7 +359,7 @@ class ReplicatedBase:
                     verdict, _ = mastership.accepted(peer, entries, failed, configs)
                 else:
                     failed[peer] = refusal
-                    have = mastership.acknowledged[entries[-1].seq]
+                    have = mastership.acknowledged.get(entries[-1].seq, set())
                     verdict = quorum.decide(have, failed, configs)
         return None if verdict is Verdict.COMMIT else failed
 

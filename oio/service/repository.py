@@ -22,8 +22,13 @@ from oio.service.base import Base, CorruptBase, remove_files, sync_directory
 MAX_OPEN: Final = 512
 """Bases kept open; the one unused for longest is closed first."""
 REMOVED_MARK: Final = "removed"
+"""What a marker begins with whose base is deleted; the number that tells it from others of its name may follow."""
 CLOSE_TIMEOUT: Final = 10.0
 """Seconds for which the end waits for acts on bases."""
+
+
+class Buried(Exception):
+    """The base was deleted here, and is not taken back."""
 
 
 class Presence(Enum):
@@ -72,18 +77,23 @@ class Repository:
         return Presence.HERE
 
     def _absence(self, name: BaseName) -> Presence:
-        try:
-            text = self._marker(name).read_text()
-        except FileNotFoundError:
+        text = self._marked(name)
+        if text is None:
             return Presence.NEVER
-        return Presence.REMOVED if text == REMOVED_MARK else Presence.LOST
+        return Presence.REMOVED if text.startswith(REMOVED_MARK) else Presence.LOST
+
+    def buried(self, name: BaseName) -> int:
+        """The number of the base of this name that was deleted here last; 0 when none is known."""
+        number = (self._marked(name) or "").removeprefix(REMOVED_MARK).strip()
+        return int(number) if number.isdigit() else 0
 
     def names(self) -> list[BaseName]:
         """All bases here, open or not, without copies under a suffix."""
         found = []
         for path in self.volume.rglob("*"):
             stem, dot, kind = path.name.rpartition(".")
-            name = BaseName(kind, stem) if dot and kind.startswith("meta") else None
+            # What SQLite keeps beside a base (`….meta2-wal`) is no base: to open it as one would put it aside.
+            name = BaseName(kind, stem) if dot and kind.startswith("meta") and kind.isalnum() else None
             if name is not None and stem[:1] != "." and path == self.volume / name.file():
                 found.append(name)
         return found
@@ -93,7 +103,7 @@ class Repository:
         for marker in (self.volume / ".held").rglob("*"):
             if not marker.is_file() or time.time() - marker.stat().st_mtime < age:
                 continue
-            if marker.read_text() == REMOVED_MARK:
+            if marker.read_text().startswith(REMOVED_MARK):
                 marker.unlink(missing_ok=True)
 
     def open(self, name: BaseName) -> Base:
@@ -110,6 +120,13 @@ class Repository:
             except CorruptBase as error:
                 self._put_aside(path)
                 raise FileNotFoundError(path) from error
+            if base.born() == self.buried(name):
+                # The process ended between the tombstone and the file.
+                base.close()
+                remove_files(path)
+                raise FileNotFoundError(path)
+            if self._marked(name) != "":
+                self._mark(name)
         self._keep(name, base)
         return base
 
@@ -132,11 +149,16 @@ class Repository:
             other.close()
 
     def found(self, name: BaseName, admin: dict[str, str], born: int) -> None:
-        """Make an empty base that never was here or was removed; FileExistsError when it is here or was lost."""
-        if self.presence(name) not in (Presence.NEVER, Presence.REMOVED):
+        """Make an empty base that never was here or was removed.
+
+        FileExistsError when it is here, was lost, or when this very base was deleted.
+        """
+        if self.presence(name) not in (Presence.NEVER, Presence.REMOVED) or self.buried(name) == born:
             raise FileExistsError(self.path(name))
+        # The marker comes second: a marker alone would say that the base was lost.
+        base = Base.create(self.path(name), name, admin, born)
         self._mark(name)
-        self._keep(name, Base.create(self.path(name), name, admin, born))
+        self._keep(name, base)
 
     def dump(self, name: BaseName, with_tail: bool = False) -> bytes:
         """A base as the bytes of an SQLite file, with what its log holds beyond the commit point or without."""
@@ -152,7 +174,7 @@ class Repository:
 
         Nothing is done (False) when the log here goes on behind what the copy has committed: entries that this peer
         has acknowledged must not vanish, unless they are those of another base of this name. The promise given here
-        stays in force.
+        stays in force. Raises Buried when this very base was deleted here.
         """
         here = self.open(name).facts() if not suffix and self.presence(name) is Presence.HERE else None
         path = self.path(name, suffix)
@@ -161,6 +183,9 @@ class Repository:
         coming.write_bytes(data)
         try:
             copy = Base.open(coming, name)
+            if not suffix and copy.born() == self.buried(name):
+                copy.close()
+                raise Buried(f"{name.name} was deleted here")
             there = copy.facts()
             if here is not None and here.last_seq > there.committed and copy.born() == self.open(name).born():
                 copy.close()
@@ -180,15 +205,29 @@ class Repository:
         finally:
             remove_files(coming)
 
-    def remove(self, name: BaseName, suffix: str = "", deleted: bool = False) -> bool:
-        """Delete a copy, damaged or not; whether there was one. `deleted`: the base is deleted at all its peers."""
+    def remove(self, name: BaseName, suffix: str = "") -> bool:
+        """Delete a copy, damaged or not; whether there was one."""
         if not suffix:
             self.close(name)
-            if deleted:
-                self._mark(name, REMOVED_MARK)
-            else:
-                self._marker(name).unlink(missing_ok=True)
+            self._marker(name).unlink(missing_ok=True)
         return remove_files(self.path(name, suffix))
+
+    def bury(self, name: BaseName, born: int) -> bool:
+        """Delete the copy of a base that is deleted at all its peers, unless it is another one's; whether it was here.
+
+        A tombstone stays, that keeps this base from being made again here.
+        """
+        try:
+            here = self.open(name).born()
+        except FileNotFoundError:
+            here = 0
+        if here not in (0, born):
+            return False
+        if here or self._absence(name) is not Presence.REMOVED:
+            # The tombstone comes first: with neither it nor the file, the base would count as lost.
+            self._mark(name, f"{REMOVED_MARK} {born}")
+        self.close(name)
+        return remove_files(self.path(name)) and bool(here)
 
     def close(self, name: BaseName) -> None:
         """Close a base if it is open."""
@@ -207,8 +246,20 @@ class Repository:
     def _marker(self, name: BaseName) -> Path:
         return self.volume / ".held" / name.checked().file()
 
+    def _marked(self, name: BaseName) -> str | None:
+        try:
+            return self._marker(name).read_text()
+        except FileNotFoundError:
+            return None
+
     def _mark(self, name: BaseName, text: str = "") -> None:
         marker = self._marker(name)
         marker.parent.mkdir(parents=True, exist_ok=True)
-        marker.write_text(text)
+        coming = marker.with_name(f"{marker.name}.new-{os.getpid()}")
+        with coming.open("w") as file:
+            file.write(text)
+            if text:
+                file.flush()
+                os.fsync(file.fileno())
+        coming.replace(marker)
         sync_directory(marker.parent)

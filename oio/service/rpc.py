@@ -2,7 +2,8 @@
 
 An answer is `{"status": int, "message": str, "body": any}`; the HTTP status is 200 whenever the verb was reached. The
 protocol is internal: both ends are of the same release. Where the namespace has a secret, every call but `ping` carries
-it, so that nobody else can speak as a peer.
+it, so that nobody else can speak as a peer. A call carries how long its answer is waited for, where the request that it
+is made for has an end.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ import aiohttp
 import msgpack
 from aiohttp import web
 
-from oio.service import status
+from oio.service import deadline, status
 from oio.service.status import ServiceError
 
 log = logging.getLogger(__name__)
@@ -144,7 +145,9 @@ class RpcServer:
         if not isinstance(values, dict):
             return {"status": status.BAD_REQUEST, "message": "Expected: MessagePack map"}
         try:
-            return {"status": status.OK, "message": "OK", "body": await verb(Arguments(values))}
+            with deadline.within(deadline.told(request.headers.get(deadline.HEADER, ""))):
+                deadline.check()
+                return {"status": status.OK, "message": "OK", "body": await verb(Arguments(values))}
         except ServiceError as error:
             return {"status": error.status, "message": error.message, "body": error.body}
         except Exception as error:
@@ -163,8 +166,9 @@ class RpcClient:
     async def call(self, address: str, verb: str, args: Mapping[str, Any], timeout: float = 10.0) -> Any:
         """The verb's result. ServiceError carries the other's status, or a network status when it was not reached.
 
-        `timeout` is in seconds.
+        `timeout` is in seconds; it is less when the request in hand ends before, and 504 when it has.
         """
+        timeout, allowed = deadline.left(timeout), deadline.header()
         if self._session is None:
             self._session = aiohttp.ClientSession(
                 connector=aiohttp.TCPConnector(limit=256, limit_per_host=64, local_addr=self._local)
@@ -175,7 +179,7 @@ class RpcClient:
                 f"http://{address}/rpc/{verb}",
                 data=msgpack.packb(dict(args)),
                 timeout=limits,
-                headers=self._headers,
+                headers={**self._headers, **allowed},
             ) as response:
                 answer = msgpack.unpackb(await response.read(), strict_map_key=False)
         except aiohttp.ClientConnectorError as error:

@@ -14,7 +14,10 @@ from oio.service.rpc import Arguments
 
 T = TypeVar("T")
 FOUNDED_AT_ONCE: Final = "meta1"
-"""Bases of this type are made when they are first asked for, because the mapping of prefixes says who holds them."""
+"""Bases of this type are made when they are first asked for, because the mapping of prefixes says who holds them.
+
+Only for callers that have looked at the mapping just now (argument `found`): who founds a base decides who has it.
+"""
 
 
 class Serving(ABC):
@@ -33,8 +36,12 @@ class Serving(ABC):
         """The base that a call is about."""
 
     async def _read(self, args: Arguments, act: Callable[[apsw.Connection], T]) -> T:
-        base, found = self._base(args), self.type == FOUNDED_AT_ONCE
-        return await base.read(act, args.texts("peers"), args.flag("stale"), found)
+        return await self._base(args).read(
+            act, args.texts("peers"), args.flag("stale"), self._may_found(args)
+        )
 
     async def _write(self, args: Arguments, act: Callable[[apsw.Connection], T]) -> T:
-        return await self._base(args).write(act, args.texts("peers"), found=self.type == FOUNDED_AT_ONCE)
+        return await self._base(args).write(act, args.texts("peers"), found=self._may_found(args))
+
+    def _may_found(self, args: Arguments) -> bool:
+        return self.type == FOUNDED_AT_ONCE and args.flag("found")

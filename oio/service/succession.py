@@ -22,6 +22,10 @@ FREE: Final = (Presence.NEVER.value, Presence.REMOVED.value)
 """What a peer answers at which the base may be founded."""
 
 
+NEVER_FOUNDED: Final = {"never": True}
+"""Marks the error of a base that has never been, for those who may have it founded."""
+
+
 class Fenced(ServiceError):
     """A peer follows a master with a higher token, `promised`."""
 
@@ -34,7 +38,8 @@ class NeverFounded(ServiceError):
     """A majority says that the base has never been."""
 
     def __init__(self) -> None:
-        super().__init__(status.BASE_NOT_FOUND, "Container not found : (2) No such file or directory")
+        text = "Container not found : (2) No such file or directory"
+        super().__init__(status.BASE_NOT_FOUND, text, NEVER_FOUNDED)
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +58,10 @@ class Promises:
     def answered(self) -> int:
         """How many peers could be reached."""
         return len(self.given) + len(self.absent)
+
+    def deleted(self, size: int) -> bool:
+        """Whether a majority of `size` peers has deleted the base, for good: a copy somewhere else is a leftover."""
+        return list(self.absent.values()).count(Presence.REMOVED.value) >= quorum.majority(size)
 
     @property
     def unwritten(self) -> bool:
@@ -111,7 +120,7 @@ async def come_by(copy: Copy, peers: frozenset[str], promises: Promises, found: 
     """
     name, needed = copy.name.name, quorum.majority(len(peers))
     mine = promises.absent.get(copy.node.address)
-    if promises.facts:
+    if promises.facts and not promises.deleted(len(peers)):
         if len(promises.facts) < needed and not (promises.unwritten and mine in FREE):
             raise ServiceError(
                 status.UNAVAILABLE, f"{name} is not here and at too few others to choose a copy"
@@ -125,11 +134,14 @@ async def come_by(copy: Copy, peers: frozenset[str], promises: Promises, found: 
         raise ServiceError(status.UNAVAILABLE, f"No majority of {name} answers")
     if not found:
         raise NeverFounded
-    await found_at(copy, peers, list(promises.absent), 1 + secrets.randbits(62))
+    await found_at(copy, peers, list(promises.absent), 1 + secrets.randbits(62), have=0)
 
 
-async def found_at(copy: Copy, peers: frozenset[str], where: list[str], born: int) -> None:
-    """Make the empty base at these peers; ServiceError 503 when fewer than a majority of `peers` have it then."""
+async def found_at(copy: Copy, peers: frozenset[str], where: list[str], born: int, have: int) -> None:
+    """Make the empty base at these peers, beside those that `have` it.
+
+    ServiceError 503 when fewer than a majority of `peers` have it then.
+    """
     args = copy.args(peers=sorted(peers), born=born)
 
     async def one(peer: str) -> None:
@@ -139,7 +151,7 @@ async def found_at(copy: Copy, peers: frozenset[str], where: list[str], born: in
             await copy.node.rpc.call(peer, "peer_found", args, PEER_TIMEOUT)
 
     results = await asyncio.gather(*(one(peer) for peer in where), return_exceptions=True)
-    made = sum(result is None for result in results) + len(peers) - len(where)
+    made = sum(result is None for result in results) + have
     if made < quorum.majority(len(peers)):
         raise ServiceError(status.UNAVAILABLE, f"{copy.name.name} could not be founded on a majority")
 
@@ -148,7 +160,7 @@ async def take_office(copy: Copy, peers: frozenset[str], token: int, promises: P
     """A mastership whose copy has the best log of a majority; ServiceError 503 without majority.
 
     None when the promises must be asked for again: the founding of the base, cut short before, was completed, or the
-    own copy was one of another base.
+    own copy was one of another base, or of one that is deleted.
     """
     mastership = Mastership(copy.node.address, token, peers)
     best = _count(mastership, promises)
@@ -159,7 +171,10 @@ async def take_office(copy: Copy, peers: frozenset[str], token: int, promises: P
     if best is None:
         never = [peer for peer, why in promises.absent.items() if why in FREE]
         if never and promises.unwritten:
-            await found_at(copy, peers, never, await copy.born())
+            await found_at(copy, peers, never, await copy.born(), have=len(promises.given))
+            return None
+        if promises.deleted(len(peers)):
+            await copy.bury(await copy.born())
             return None
         if list(promises.absent.values()).count(OTHER) >= quorum.majority(len(peers)):
             # This copy is of a base that was deleted while this peer was away; its successor has its name.

@@ -30,14 +30,14 @@ def running(deployment: Deployment, name: str) -> psutil.Process | None:
     return process if alive else None
 
 
-def start(deployment: Deployment, name: str) -> None:
-    """Start a service if it does not run."""
+def start(deployment: Deployment, name: str, program: str = "oio.service.process") -> None:
+    """Start a service if it does not run; `program` is the module that serves it."""
     if running(deployment, name) is not None:
         return
     log = deployment.root / "run" / f"{name}.log"
     with log.open("ab") as output:
         child = subprocess.Popen(
-            [sys.executable, "-m", "oio.service.process", "--root", str(deployment.root), "--name", name],
+            [sys.executable, "-m", program, "--root", str(deployment.root), "--name", name],
             stdin=subprocess.DEVNULL,
             stdout=output,
             stderr=output,

@@ -15,6 +15,7 @@ from oio.service.replicated import ReplicatedBase
 from oio.service.repository import Presence
 from oio.service.shipping import PEER_TIMEOUT
 from oio.service.status import ServiceError
+from oio.service.verbs.properties import DELETED
 
 log = logging.getLogger(__name__)
 
@@ -53,15 +54,20 @@ class Sweep:
         return deleted
 
     async def _look(self, base: ReplicatedBase) -> bool:
+        if await base.copy.on_base(lambda opened: DELETED in opened.admin()):
+            # Decided by a majority: no copy is needed any more, and none can come back.
+            log.info("%s is deleted here: its deletion was decided", base.name.name)
+            return await base.bury(await base.copy.born())
         before, peers = await base.copy.facts(), await base.copy.peers()
         others = sorted(peers - {self._node.address})
         answers = await asyncio.gather(*(self._ask(base, peer) for peer in others))
-        against = sum(self._is_against(answer) for answer in answers)
-        if not others or against < min(len(others), quorum.majority(len(peers))):
+        deleted = sum(answer.get("presence") == Presence.REMOVED.value for answer in answers)
+        against, needed = sum(map(self._is_against, answers)), min(len(others), quorum.majority(len(peers)))
+        if not others or against < needed:
             if base.election.state is State.NONE:
                 await base.take_part()
             return False
-        if not await base.copy.remove_unless_changed(before):
+        if not await base.copy.remove_unless_changed(before, deleted >= needed):
             return False
         log.info("%s is deleted here: its peers have deleted it, or given it to others", base.name.name)
         return True

@@ -10,6 +10,7 @@ from oio.naming import BaseName, is_address, is_prefix, is_service_id
 from oio.service import status
 from oio.service.proxy.call import NOTHING, Answer, Call, texts
 from oio.service.proxy.context import Proxy, Route, Routes
+from oio.service.proxy.directory import NEVER
 from oio.service.status import ServiceError
 from oio.service.verbs import meta0
 
@@ -42,6 +43,10 @@ def each_peer(verb: str, needs_services: bool = False) -> Route:
         base, peers = await locate(proxy, call)
         args: dict[str, Any] = {"peers": peers, "suffix": suffix(call)}
         answers = await proxy.directory.each(base, limited(call, peers), verb, args, call.remaining())
+        if any([answer.pop(NEVER, False) for answer in answers.values()]):
+            found = {**args, "peers": await proxy.directory.founders(base), "found": True}
+            asked = limited(call, found["peers"])
+            answers = await proxy.directory.each(base, asked, verb, found, call.remaining())
         return Answer(document=answers)
 
     return route

@@ -13,6 +13,8 @@ from oio.service.proxy.context import Proxy, Routes
 from oio.service.status import ServiceError
 
 TYPE = "meta2"
+ROUNDS = 3
+"""Times that a container is made which others delete meanwhile."""
 
 
 async def create(proxy: Proxy, call: Call) -> Answer:
@@ -20,22 +22,36 @@ async def create(proxy: Proxy, call: Call) -> Answer:
     document = call.json_object() if call.body.strip() else {}
     user, system = texts(document, "properties"), texts(document, "system")
     owner = {"account": named.account, "ref": named.name, "properties": {}}
-    await reference.meta1(proxy, call, "ref_create", owner)
-    rows = await reference.linked(proxy, call, TYPE)
-    newest = max(rows, key=lambda row: int(row["seq"]))
-    base, peers = meta2_base(named.cid, int(newest["seq"])), str(newest["host"]).split(",")
-    args = {**owner, "properties": user, "system": system}
-    made = await proxy.directory.call(base, peers, "container_create", args, call.remaining())
-    return Answer(201) if made else NOTHING
+    for _ in range(ROUNDS):
+        await reference.meta1(proxy, call, "ref_create", owner)
+        newest = newest_of(await reference.linked(proxy, call, TYPE))
+        base, peers = meta2_base(named.cid, int(newest["seq"])), str(newest["host"]).split(",")
+        args = {**owner, "properties": user, "system": system}
+        done = await proxy.directory.call(base, peers, "container_create", args, call.remaining())
+        if not done["made"]:
+            return NOTHING
+        # Somebody may have deleted the former container, and its link, since that was read.
+        rows = await reference.meta1(proxy, call, "ref_link", {"service_type": TYPE})
+        if newest_of(rows) == newest:
+            return Answer(201)
+        await proxy.directory.each(base, peers, "base_bury", {"born": done["born"]}, call.remaining())
+    raise ServiceError(status.UNAVAILABLE, "the container is being deleted; try again")
+
+
+def newest_of(rows: list[dict[str, Any]]) -> dict[str, Any]:
+    """The row of the latest sequence; empty without any."""
+    return max(rows, key=lambda row: int(row["seq"]), default={})
 
 
 async def destroy(proxy: Proxy, call: Call) -> Answer:
     cid = call.reference().cid
-    base, peers = await proxy.directory.locate(TYPE, cid, call.remaining())
-    args = {"force": call.flag("force")}
-    await proxy.directory.call(base, peers, "container_check_destroy", args, call.remaining(), safe=True)
-    await reference.meta1(proxy, call, "ref_unlink", {"service_type": TYPE})
-    await proxy.directory.each(base, peers, "base_remove", {"deleted": True}, call.remaining())
+    args = {"cid": cid, "service_type": TYPE, "force": call.flag("force")}
+    try:
+        await proxy.directory.meta1(cid, "ref_delete", args, call.remaining())
+    except ServiceError as error:
+        if error.status == status.USER_NOT_FOUND:
+            raise error.prefixed("Directory error: ") from error
+        raise
     return NOTHING
 
 

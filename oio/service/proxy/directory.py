@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 from oio.naming import BaseName, meta1_base, meta2_base
-from oio.service import status
+from oio.service import deadline, status
 from oio.service.proxy.catalogue import Catalogue
 from oio.service.rpc import RpcClient
 from oio.service.status import NETWORK_STATUSES, ServiceError
@@ -23,10 +23,16 @@ AVOID_SILENT: Final = 5.0
 MAX_FAILED: Final = 4096
 PATIENCE: Final = 6.0
 """Seconds that a request waits for a base to get a master again."""
+LAST_ROUND: Final = 0.3
+"""Seconds that must be left for another round: one cut short would hide what the former ones found out."""
+FOR_MASTER: Final = 0.7
+"""What of its time a read waits for a master; the rest is for any copy that is there."""
 MASTER_FRESH: Final = 1800.0
 MAX_MASTERS: Final = 65536
 CALL_TIMEOUT: Final = 8.0
 """Seconds that a service has to answer: a master asks its peers twice at most."""
+NEVER: Final = "never"
+"""Marks the answer of a peer that knows of no such base anywhere."""
 _NOT_SENT: Final = (status.REFUSED, status.CONNECT_TIMEOUT, status.NO_ROUTE, status.AVOIDED)
 
 
@@ -133,11 +139,33 @@ class Directory:
         """Have the base's master do something, and find it first; waits while there is none.
 
         `safe` calls may be repeated and, without any master, are answered by whoever is there. Others are not repeated
-        once their outcome is open.
+        once their outcome is open. A meta1 base that has never been is founded where the mapping says now.
         """
+        try:
+            return await self._call(base, peers, verb, args, timeout, safe)
+        except ServiceError as error:
+            if not never_founded(base, error.status, error.body):
+                raise
+        holders = await self.founders(base)
+        return await self._call(base, holders, verb, {**args, "found": True}, deadline.left(timeout), safe)
+
+    async def founders(self, base: BaseName) -> list[str]:
+        """Where a meta1 base is to be founded, as meta0 says now and not as it said a while ago."""
+        return list((await self.mapping(fresh=True))[int(base.name, 16)])
+
+    async def _call(
+        self,
+        base: BaseName,
+        peers: Sequence[str],
+        verb: str,
+        args: Mapping[str, Any],
+        timeout: float,
+        safe: bool,
+    ) -> Any:
         full = {**args, "type": base.type, "name": base.name, "peers": list(peers)}
-        end = time.monotonic() + min(timeout, PATIENCE)
-        last = ServiceError(status.UNAVAILABLE, "No service replied")
+        end = time.monotonic() + min(FOR_MASTER * timeout if safe else timeout, PATIENCE)
+        last = ServiceError(status.AVOIDED, "No service replied")
+        told: ServiceError | None = None
         while True:
             queue = self._order(base, peers)
             tried: set[str] = set()
@@ -149,11 +177,13 @@ class Directory:
                 try:
                     answer = await self.ask(peer, verb, full, min(timeout, CALL_TIMEOUT))
                 except ServiceError as error:
-                    last = self._judge(base, peer, error, queue, safe)
+                    last = self._judge(base, peer, error, queue, safe, told)
+                    # What a peer says of the base tells more than that others are silent.
+                    told = last if last.status == status.UNAVAILABLE else told
                 else:
                     self._remember(base, peer)
                     return answer
-            if time.monotonic() >= end:
+            if time.monotonic() >= end - LAST_ROUND:
                 break
             await asyncio.sleep(0.1)
         if safe:
@@ -162,13 +192,21 @@ class Directory:
                     return await self.ask(peer, verb, {**full, "stale": True}, min(timeout, CALL_TIMEOUT))
                 except ServiceError as error:
                     last = error if error.status not in NETWORK_STATUSES else last
+        if told is not None:
+            raise told
         if last.status in NETWORK_STATUSES or last.status == status.REDIRECT:
             text = f"No service replied (last error: ({last.status}) {last.message})"
             raise ServiceError(status.UNAVAILABLE, text) from last
         raise last
 
     def _judge(
-        self, base: BaseName, peer: str, error: ServiceError, queue: list[str], safe: bool
+        self,
+        base: BaseName,
+        peer: str,
+        error: ServiceError,
+        queue: list[str],
+        safe: bool,
+        told: ServiceError | None,
     ) -> ServiceError:
         """What an error means for the search: the error when it goes on, raised when it ends."""
         self.masters.pop(base, None)
@@ -177,7 +215,9 @@ class Directory:
             return error
         if error.status in NETWORK_STATUSES:
             if not safe and error.status not in _NOT_SENT:
-                raise ServiceError(status.UNAVAILABLE, f"{error.message}; the outcome is open") from error
+                known = f"{told.message}; " if told is not None else ""
+                text = f"{known}{error.message}; the outcome is open"
+                raise ServiceError(status.UNAVAILABLE, text) from error
             return error
         if error.status == status.UNAVAILABLE and (safe or not error.body):
             return error
@@ -191,12 +231,15 @@ class Directory:
         address = await self.catalogue.address_of(name)
         if self._down.get(address, 0.0) > time.monotonic():
             raise ServiceError(status.AVOIDED, "Request avoided, service marked down")
+        patience = deadline.left(timeout)
         try:
             answer = await self.rpc.call(address, verb, args, timeout)
         except ServiceError as error:
             if error.status in NETWORK_STATUSES:
                 silent = error.status == status.READ_TIMEOUT
-                self._down[address] = time.monotonic() + (AVOID_SILENT if silent else AVOID)
+                # When the client was in a hurry, silence only means that others are asked first.
+                if not silent or patience >= CALL_TIMEOUT:
+                    self._down[address] = time.monotonic() + (AVOID_SILENT if silent else AVOID)
                 self._failed[name] = time.monotonic()
                 for remembered in (self._down, self._failed):
                     if len(remembered) > MAX_FAILED:
@@ -216,7 +259,9 @@ class Directory:
                 address = await self.catalogue.address_of(peer)
                 body = await self.rpc.call(address, verb, full, min(timeout, CALL_TIMEOUT))
             except ServiceError as error:
-                return {"status": {"status": error.status, "message": error.message}, "body": ""}
+                never = never_founded(base, error.status, error.body)
+                answer = {"status": {"status": error.status, "message": error.message}, "body": ""}
+                return {**answer, NEVER: True} if never else answer
             return {"status": {"status": status.OK, "message": "OK"}, "body": "" if body is None else body}
 
         answers = await asyncio.gather(*(one(peer) for peer in asked))
@@ -234,3 +279,8 @@ class Directory:
         self.masters[base] = (peer, time.monotonic())
         if len(self.masters) > MAX_MASTERS:
             self.masters.pop(next(iter(self.masters)))
+
+
+def never_founded(base: BaseName, code: int, body: object) -> bool:
+    """Whether an error says that a base has never been which is founded when it is asked for."""
+    return base.type == "meta1" and code == status.BASE_NOT_FOUND and body == {NEVER: True}

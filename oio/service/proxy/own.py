@@ -119,6 +119,19 @@ async def balance(proxy: Proxy, call: Call) -> Answer:
     return Answer(document=await ask(proxy, call, "balance", {"max": int(limit)}))
 
 
+async def bases(proxy: Proxy, call: Call) -> Answer:
+    return Answer(document=await ask(proxy, call, "bases", {}))
+
+
+async def remove_base(proxy: Proxy, call: Call) -> Answer:
+    name = {
+        "type": call.require("type", "No service type provided"),
+        "name": call.require("name", "No base name provided"),
+    }
+    await ask(proxy, call, "base_remove", name)
+    return NOTHING
+
+
 def telling(verb: str) -> Route:
     """A route that tells a service to do something and has nothing to answer."""
 
@@ -144,6 +157,8 @@ ROUTES: Routes = {
     ("GET", "forward/stats"): stats,
     ("GET", "forward/version"): version,
     ("GET", "forward/ping"): ping,
+    ("GET", "forward/bases"): bases,
+    ("POST", "forward/remove-base"): remove_base,
     ("POST", "forward/flush"): telling("nothing"),
     ("POST", "forward/reload"): telling("nothing"),
     ("POST", "forward/lean-glib"): telling("nothing"),

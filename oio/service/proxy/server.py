@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import logging
 import time
@@ -10,7 +11,7 @@ from typing import Final
 
 from aiohttp import web
 
-from oio.service import status
+from oio.service import deadline, status
 from oio.service.proxy import admin, conscience, container, own, reference
 from oio.service.proxy.call import DEFAULT_DEADLINE, MAX_BODY, Answer, Call
 from oio.service.proxy.catalogue import Catalogue
@@ -84,15 +85,18 @@ class ProxyServer:
     async def _answer(self, request: web.Request) -> Answer:
         route, path = self._route(request)
         body = await self._body(request, path)
-        seconds = DEFAULT_DEADLINE
-        text = request.headers.get("x-oio-timeout", "")
-        if text.isascii() and text.isdigit() and len(text) < 16:
-            seconds = min(seconds, int(text) / 1e6)
+        told = deadline.told(request.headers.get(deadline.HEADER, ""))
+        seconds = DEFAULT_DEADLINE if told is None else min(DEFAULT_DEADLINE, deadline.SHARE * told)
         headers = {name.lower(): value for name, value in request.headers.items()}
-        return await route(
-            self.proxy,
-            Call(self.proxy.namespace, dict(request.query), headers, body, time.monotonic() + seconds),
-        )
+        end = time.monotonic() + seconds
+        call = Call(self.proxy.namespace, dict(request.query), headers, body, end)
+        try:
+            async with asyncio.timeout(seconds):
+                with deadline.within(seconds):
+                    return await route(self.proxy, call)
+        except TimeoutError as error:
+            text = "the request's time has run out; if it changes something, the outcome is open"
+            raise ServiceError(status.GATEWAY_TIMEOUT, text) from error
 
     def _route(self, request: web.Request) -> tuple[Route, str]:
         parts = request.path.split("/", 3)

@@ -16,6 +16,8 @@ def create(
     db: apsw.Connection, account: str, name: str, user: Mapping[str, str], system: Mapping[str, str]
 ) -> bool:
     """Make the container in its base; False, and nothing changed, when it is there."""
+    if is_deleted(db):
+        raise ServiceError(status.UNAVAILABLE, "the container of that name is being deleted; try again")
     if exists(db):
         return False
     initial = {
@@ -36,6 +38,31 @@ def create(
 def exists(db: apsw.Connection) -> bool:
     """Whether the base holds a container."""
     return "sys.m2.init" in properties.rows(db)
+
+
+def is_deleted(db: apsw.Connection) -> bool:
+    """Whether the base's deletion is decided."""
+    return properties.DELETED in properties.rows(db)
+
+
+def born(db: apsw.Connection) -> int:
+    """The number that tells this base from others of its name."""
+    return int(str(next(iter(db.execute("SELECT v FROM replica WHERE k='born'")))[0]))
+
+
+def destroy(db: apsw.Connection, expected: int, force: bool) -> list[str]:
+    """Decide that the base goes, if it is the one that was `born` so; its peers. May be repeated.
+
+    From then on it holds no container and takes none. ServiceError 431, 409 as `check_destroy`.
+    """
+    if born(db) != expected:
+        raise ServiceError(status.BASE_NOT_FOUND, "No such container: another one has its name")
+    rows = properties.rows(db)
+    if properties.DELETED not in rows:
+        check_destroy(db, force)
+        db.execute("DELETE FROM admin WHERE k='sys.m2.init'")
+        db.execute("INSERT INTO admin(k, v) VALUES(?, ?)", (properties.DELETED, str(expected)))
+    return sorted(filter(None, rows.get("sys.peers", "").split(",")))
 
 
 def check_destroy(db: apsw.Connection, force: bool) -> None:

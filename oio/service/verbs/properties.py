@@ -9,7 +9,9 @@ from typing import Final
 import apsw
 
 USER: Final = "user."
-_OWN: Final = ("schema_version", "version:main.", "sys.name", "sys.type")
+DELETED: Final = "sys.m2.deleted"
+"""Row of a base whose deletion is decided; its value is the number that tells the base from others of its name."""
+_OWN: Final = ("schema_version", "version:main.", "sys.name", "sys.type", "sys.deleting.", DELETED)
 """Rows that nobody sets from outside."""
 
 

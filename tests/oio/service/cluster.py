@@ -18,13 +18,15 @@ from oio.service.deployment import Deployment
 from oio.service.lease.sqlite import make_lease_file
 
 PATIENCE = 60.0
+SERVICE = "oio.service.process"
 
 
 class Cluster:
     """A deployment under test, its proxy, and every write that was acknowledged."""
 
-    def __init__(self, deployment: Deployment) -> None:
+    def __init__(self, deployment: Deployment, program: str = SERVICE) -> None:
         self.deployment = deployment
+        self.program = program
         self.pool = urllib3.PoolManager(retries=False, timeout=30.0)
         self.url = f"http://{deployment.address('proxy-1')}/v3.0/{deployment.namespace}"
         self.acknowledged: dict[str, str] = {}
@@ -83,7 +85,7 @@ class Cluster:
         supervisor.stop(self.deployment, [name])
 
     def start(self, name: str) -> None:
-        supervisor.start(self.deployment, name)
+        supervisor.start(self.deployment, name, self.program)
         supervisor.wait_listening(self.deployment, name)
 
     def writable(self, key: str) -> None:
@@ -114,7 +116,7 @@ def eventually(condition: Callable[[], bool]) -> None:
 
 
 @contextmanager
-def running(deployment: Deployment) -> Iterator[Cluster]:
+def running(deployment: Deployment, program: str = SERVICE) -> Iterator[Cluster]:
     """Start everything, with one reference; end everything."""
     deployment.save()
     make_lease_file(deployment.lease_file)
@@ -122,11 +124,11 @@ def running(deployment: Deployment) -> Iterator[Cluster]:
     try:
         for group in (names[:1], names[1:]):
             for name in group:
-                supervisor.start(deployment, name)
+                supervisor.start(deployment, name, program)
             for name in group:
                 supervisor.wait_listening(deployment, name)
         bootstrap(deployment)
-        found = Cluster(deployment)
+        found = Cluster(deployment, program)
         assert found.ask("POST", "reference/create", {"properties": {}}, acct="a", ref="r")[0] == 201
         yield found
     finally:

@@ -14,7 +14,7 @@ import aiohttp
 from oio.service.conscience.server import Conscience, default_kinds
 from oio.service.deployment import Deployment, initial_mapping
 from oio.service.lease.sqlite import SqliteLeases, make_lease_file
-from oio.service.meta import MetaService
+from oio.service.meta import DEFAULT_TTL, MetaService
 from oio.service.proxy.server import ProxyServer
 from oio.service.rpc import RpcClient
 from oio.service.settings import Settings
@@ -63,9 +63,12 @@ def leases_of(folder: Path) -> SqliteLeases:
 
 @asynccontextmanager
 async def directory(
-    folder: Path, counts: dict[str, int], description: dict[str, Any] | None = None
+    folder: Path,
+    counts: dict[str, int],
+    description: dict[str, Any] | None = None,
+    ttl: float = DEFAULT_TTL,
 ) -> AsyncIterator[Running]:
-    """So many services of each type, registered and bootstrapped with two digits."""
+    """So many services of each type, with leases of `ttl` seconds, registered and bootstrapped with two digits."""
     deployment = Deployment(folder)
     folder.mkdir(exist_ok=True)
     make_lease_file(folder / "leases")
@@ -83,7 +86,7 @@ async def directory(
             running = Running(url, session, conscience=address, started=started)
             for kind, count in counts.items():
                 for number in range(1, count + 1):
-                    meta = MetaService(kind, "OPENIO", folder / f"{kind}-{number}", leases_of(folder))
+                    meta = MetaService(kind, "OPENIO", folder / f"{kind}-{number}", leases_of(folder), ttl)
                     started.insert(0, meta)
                     place = f"site{number}.rack.host.vol{number}"
                     await running.push(

@@ -11,6 +11,7 @@ from oio.naming import BaseName
 from oio.service import replica, versions
 from oio.service.base import Base, CorruptBase, remove_files
 from oio.service.replica import Entry, Prepare
+from oio.service.repository import Repository
 
 NAME = BaseName("meta1", "8700")
 
@@ -77,3 +78,14 @@ def test_a_damaged_file_is_refused(tmp_path: Path) -> None:
 def test_a_name_never_leaves_the_volume(name: str) -> None:
     with pytest.raises(ValueError, match="not a base name"):
         BaseName("meta2", name).checked()
+
+
+def test_what_sqlite_keeps_beside_a_base_is_no_base(tmp_path: Path) -> None:
+    repository = Repository(tmp_path, "OPENIO")
+    name = BaseName("meta2", "AB" * 32 + ".1")
+    repository.found(name, {}, born=7)
+    repository.open(name).promise(1)
+    path = repository.path(name)
+    assert path.with_name(path.name + "-wal").exists()
+    assert repository.names() == [name]
+    repository.close_all()

@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -70,13 +71,26 @@ def test_f3_a_frozen_master_that_wakes_up_is_master_no_more(cluster: Cluster) ->
     cluster.signal(victim, signal.SIGSTOP)
     try:
         cluster.writable("f3-while")
+        ended, sampled = threading.Event(), list[dict[str, int]]()
+
+        def sample() -> None:
+            while not ended.wait(0.01):
+                sampled.append(cluster.states())
+
+        sampler = threading.Thread(target=sample)
+        sampler.start()
     finally:
         cluster.signal(victim, signal.SIGCONT)
-    for number in range(10):
-        states = cluster.states()
-        assert sum(state == 200 for state in states.values()) <= 1
-        assert states[address] != 200
-        cluster.writable(f"f3-{number}")
+    try:
+        for number in range(10):
+            states = cluster.states()
+            assert states[address] != 200
+            cluster.writable(f"f3-{number}")
+        eventually(lambda: len(sampled) >= 100)
+    finally:
+        ended.set()
+        sampler.join(PATIENCE)
+    assert max(sum(state == 200 for state in states.values()) for states in sampled) == 1
     cluster.check()
 
 
@@ -104,6 +118,19 @@ def test_f8_a_lost_and_a_damaged_file_are_replaced_from_a_healthy_peer(cluster: 
     assert sorted(answer["status"]["status"] for answer in body.values()) == [200, 200, 431]
     assert cluster.write("f8-again", "x") == 204
     eventually(slaves[0].exists)
+    cluster.check()
+
+
+def test_f8_a_master_that_loses_its_file_gets_a_copy_from_the_others(cluster: Cluster) -> None:
+    assert cluster.write("f8-master", "before") == 204
+    eventually(cluster.alike)
+    status, body = cluster.ask("POST", "admin/has", type="meta1", acct="a", ref="r")
+    assert status == 200
+    path = Path(body[cluster.deployment.address(cluster.master())]["body"])
+    path.unlink()
+    cluster.writable("f8-master-after")
+    eventually(path.exists)
+    eventually(cluster.alike)
     cluster.check()
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import subprocess
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import apsw
@@ -105,9 +106,9 @@ def test_f10_lost_packets_to_one_peer_stop_nobody(cluster: Cluster) -> None:
     cluster.check()
 
 
-def test_f10_a_full_disk_is_named_and_others_go_on(cluster: Cluster) -> None:
-    eventually(cluster.alike)
-    victim = cluster.master()
+@contextmanager
+def small_disk(cluster: Cluster, victim: str) -> Iterator[Path]:
+    """Have a service run on a disk of its own, with what it has; afterwards on its former one, with what it got."""
     volume = cluster.deployment.root / victim
     cluster.end(victim)
     kept = volume.with_name("kept")
@@ -117,23 +118,7 @@ def test_f10_a_full_disk_is_named_and_others_go_on(cluster: Cluster) -> None:
     try:
         subprocess.run(["cp", "-a", f"{kept}/.", str(volume)], check=True)
         cluster.start(victim)
-        filler = volume / "filler"
-        fill(filler)
-        for number in range(20):
-            cluster.writable(f"f10-full-{number}")
-        status, body = cluster.ask(
-            "POST",
-            "admin/vacuum",
-            type="meta1",
-            acct="a",
-            ref="r",
-            local="1",
-            service_id=cluster.deployment.address(victim),
-        )
-        assert status == 200, body
-        filler.unlink()
-        eventually(cluster.alike)
-        cluster.check()
+        yield volume
         cluster.end(victim)
         subprocess.run(["cp", "-a", f"{volume}/.", str(kept)], check=True)
     finally:
@@ -142,5 +127,21 @@ def test_f10_a_full_disk_is_named_and_others_go_on(cluster: Cluster) -> None:
     volume.rmdir()
     kept.rename(volume)
     cluster.start(victim)
+
+
+def test_f10_a_full_disk_is_named_and_others_go_on(cluster: Cluster) -> None:
+    eventually(cluster.alike)
+    victim = cluster.master()
+    with small_disk(cluster, victim) as volume:
+        filler = volume / "filler"
+        fill(filler)
+        for number in range(20):
+            cluster.writable(f"f10-full-{number}")
+        where = {"type": "meta1", "acct": "a", "ref": "r", "service_id": cluster.deployment.address(victim)}
+        status, body = cluster.ask("POST", "admin/vacuum", local="1", **where)
+        assert status == 200, body
+        filler.unlink()
+        eventually(cluster.alike)
+        cluster.check()
     cluster.writable("f10-back")
     cluster.check()

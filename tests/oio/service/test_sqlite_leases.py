@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from pathlib import Path
 
 import apsw
 import pytest
 
 from oio.service.lease import LeaseError
-from oio.service.lease.sqlite import SqliteLeases, make_lease_file
+from oio.service.lease.sqlite import SqliteLeases, clock, make_lease_file
 
 
 class Clock:
@@ -104,3 +105,21 @@ async def test_who_waits_for_the_file_stops_no_other_thread(tmp_path: Path) -> N
         assert (await waiting).holder == "holder"
     await store.close()
     blocker.close()
+
+
+@pytest.mark.parametrize("step", [3600.0, -3600.0])
+async def test_f10_a_step_of_the_wall_clock_neither_ends_nor_extends_a_lease(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, step: float
+) -> None:
+    make_lease_file(tmp_path / "leases")
+    store, wall = SqliteLeases(tmp_path / "leases"), time.time
+    try:
+        before = await store.acquire("k", "a:1#x", 600.0)
+        monkeypatch.setattr(time, "time", lambda: wall() + step)
+        assert (await store.acquire("k", "b:1#y", 600.0)).token == before.token
+        renewed = await store.renew(before, 600.0)
+        assert renewed is not None
+        assert 0.0 < renewed.expires - clock() <= 600.0
+        assert abs(renewed.expires - before.expires) < 60.0
+    finally:
+        await store.close()
