@@ -1,0 +1,59 @@
+"""A firmware that starts only what one certificate vouches for."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from devgrid.bootstrap import cache_folder
+from images.node import signed_program
+from images.testnode.arguments import Boot
+from tests.images import certificate
+from tests.images.node import release
+from tests.images.node.lab import BOOT_S, HOST, REGISTER_S, Lab
+
+pytestmark = [pytest.mark.root, pytest.mark.boots, pytest.mark.timeout(5400)]
+
+REFUSED = "Access Denied"
+"""What the firmware says on the console of a program that nobody vouches for."""
+
+
+def test_unsigned_images_and_those_of_others_do_not_start(lab: Lab, tmp_path: Path) -> None:
+    _, trusted, _ = certificate.make(tmp_path)
+    foreign = certificate.make(tmp_path, "other")
+    signed = tmp_path / "foreign.img"
+    signed_program.sign(lab.image / "node.efi", foreign[0], foreign[1], signed)
+    for name, medium in (("unsigned", lab.image / "node.img"), ("foreign", signed)):
+        machine = lab.node(f"refused-{name}", disks=0, boot=Boot.UEFI, medium=medium, trusted=trusted)
+        machine.up()
+        machine.wait_for(REFUSED, BOOT_S)
+        machine.power_cut()
+        assert "stage 1" not in machine.console()
+
+
+def test_a_signed_image_registers_and_enters_a_newer_one_under_lockdown(
+    lab: Lab, tmp_path: Path, server: release.ReleaseServer
+) -> None:
+    key, trusted, _ = certificate.make(tmp_path)
+    known = lab.newest()
+    server.folder = release.newer(lab.image, cache_folder() / release.KEY, tmp_path / "newer", "9.8.7")
+    lab.approve("9.8.7")
+    program = lab.medium("secure", "node.efi", f"node.upgrade=http://{HOST}:{server.port} node.health=20")
+    medium = tmp_path / "secure.img"
+    signed_program.sign(program, key, trusted, medium)
+
+    machine = lab.node("secure", boot=Boot.UEFI, medium=medium, trusted=trusted)
+    machine.up()
+    node, twin = lab.registered(after=known)
+    machine.wait_for("9.8.7 is in slot A and runs after the next restart", REGISTER_S)
+    assert lab.on_chain(node).secure_boot
+    machine.wait_off(BOOT_S)
+
+    here = len(machine.console())
+    machine.up()
+    machine.wait_for("zos: image: slot A, on trial", BOOT_S, here)
+    machine.wait_for("zos: image: slot A, good", REGISTER_S, here)
+    assert lab.version(twin)["zos"] == "9.8.7"
+    machine.wait_for(f"zos: node {node}   twin {twin}", REGISTER_S, here)
+    machine.power_cut()
