@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import errno
 import os
 from pathlib import Path
 
@@ -25,4 +26,7 @@ def load(kernel: Path, initrd: Path, line: str) -> None:
         )
     if result != 0:
         number = ctypes.get_errno()
-        raise OSError(number, f"the kernel does not take the image: {os.strerror(number)}")
+        reason = f"the kernel does not take the image: {os.strerror(number)}"
+        if number == errno.ENOKEY:
+            reason += "; with Secure Boot the firmware has to know the certificate of Debian's kernels, too"
+        raise OSError(number, reason)

@@ -36,11 +36,11 @@ NODE_MARKS = (
     ("first process", "zos: "),
     ("network", "zos: network: eth0 ("),
     ("identity on two fresh disks", "zos: identity: "),
-    ("registered", "zos: node "),
+    ("registered", "zos: registration: done"),
 )
 DEBIAN_MARKS = (
     ("stage 1 has the root", STAGE_1),
-    ("first process", "systemd[1]: Hostname set"),
+    ("first process", "running in system mode"),
     ("up", "debian: up"),
 )
 UNIT = """[Unit]
@@ -57,7 +57,7 @@ def debian_root(folder: Path, release: str) -> Path:
     """The squashfs of a minimal Debian."""
     tree, image = folder / "debian", folder / "root.img"
     subprocess.run(
-        ["mmdebstrap", "--quiet", "--mode=root", "--variant=minbase", "--include=systemd-sysv", "--format=directory",
+        ["mmdebstrap", "--quiet", "--mode=root", "--variant=minbase", "--include=systemd-sysv,udev", "--format=directory",
          recipe.SUITE, str(tree)],
         check=True, timeout=PACK_LIMIT_S,
     )  # fmt: skip
@@ -67,7 +67,7 @@ def debian_root(folder: Path, release: str) -> Path:
     (tree / "etc/systemd/system/up.service").write_text(UNIT)
     (wanted / "up.service").symlink_to("../up.service")
     subprocess.run(
-        ["mksquashfs", str(tree), str(image), "-comp", "zstd", "-quiet", "-no-progress"],
+        ["mksquashfs", str(tree), str(image), "-comp", "zstd", "-quiet", "-no-progress", "-no-xattrs"],
         check=True, timeout=PACK_LIMIT_S,
     )  # fmt: skip
     return image

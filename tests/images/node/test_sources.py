@@ -47,7 +47,7 @@ def test_firmware_words_win_over_a_stick_s_file_and_the_command_line_over_both(
     machine.wait_for("zos: farm 77 (firmware configuration)", BOOT_S)
     machine.wait_for("zos: run mode dev (command line)", BOOT_S)
     machine.wait_for("error: vlan:pub=7777 (node.cfg)", BOOT_S)
-    machine.wait_for("error: no usable disk: /dev/vdb (left alone: vfat)", BOOT_S)
+    machine.wait_for("error: no usable disk: /dev/vdb (left alone: too small", BOOT_S)
     machine.power_cut()
     assert disk.read_bytes() == before
 
