@@ -57,8 +57,8 @@ def debian_root(folder: Path, release: str) -> Path:
     """The squashfs of a minimal Debian."""
     tree, image = folder / "debian", folder / "root.img"
     subprocess.run(
-        ["mmdebstrap", "--quiet", "--mode=root", "--variant=minbase", "--include=systemd-sysv,udev", "--format=directory",
-         recipe.SUITE, str(tree)],
+        ["mmdebstrap", "--quiet", "--mode=root", "--variant=minbase", "--include=systemd-sysv,udev",
+         "--format=directory", recipe.SUITE, str(tree)],
         check=True, timeout=PACK_LIMIT_S,
     )  # fmt: skip
     (tree / "usr/lib/modules" / release).mkdir(parents=True)
