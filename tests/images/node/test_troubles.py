@@ -103,7 +103,7 @@ def test_hard_disks_alone_no_chain_a_wrong_farm_and_no_virtualisation_are_said_a
 
     here = len(machine.console())
     machine.unplug_disk(disk)
-    machine.wait_for("zos: cache: read-only or failing", REGISTER_S, here)
+    machine.wait_for("zos: error: no SSD, only HDD: add an SSD", REGISTER_S, here)
     machine.power_cut()
     here = len(machine.console())
     machine = lab.again(machine, disks=(*used, hard_disk, disk))
