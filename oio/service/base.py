@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final, TypeVar
 
@@ -33,7 +32,7 @@ class CorruptBase(Exception):
 
 
 class Base:
-    """A base that is open. Implements `replica.Log`; what is written is on disk on return, but for `commit`."""
+    """A base that is open. Implements `replica.Log`; every method that writes is on disk when it returns."""
 
     def __init__(self, path: Path, name: BaseName, connection: apsw.Connection) -> None:
         self.path = path
@@ -138,29 +137,16 @@ class Base:
             )
 
     def commit(self, seq: int) -> None:
-        """Apply entries up to `seq` and forget the oldest; ChangeConflict when one does not fit.
-
-        The entries are on disk already, here and at a majority, and that is what makes them committed. That they are
-        comes to the disk with the next entry or promise: a machine that dies before finds them in the log, and a
-        master commits them again.
-        """
+        """Apply entries up to `seq` and forget the oldest; ChangeConflict when one does not fit."""
         done = self.facts().committed
         if seq <= done:
             return
-        with self._later_on_disk(), writing(self._connection):
+        with writing(self._connection):
             for entry in self.entries(done + 1, seq):
                 if entry.change:
                     changeset.apply(self._connection, entry.change)
             self._connection.execute("UPDATE replica SET v=? WHERE k='committed'", (seq,))
             self._connection.execute("DELETE FROM changes WHERE seq<=?", (seq - KEPT_ENTRIES,))
-
-    @contextmanager
-    def _later_on_disk(self) -> Iterator[None]:
-        self._connection.pragma("synchronous", "NORMAL")
-        try:
-            yield
-        finally:
-            self._connection.pragma("synchronous", "FULL")
 
     def configs(self) -> tuple[frozenset[str], ...]:
         return configs_in_force(self.peers(), self.entries(self.facts().committed + 1))

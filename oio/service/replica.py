@@ -58,7 +58,7 @@ class Promise:
 
 
 class Log(Protocol):
-    """Durable storage of one copy's log; each method is atomic, and on disk when it returns but for `commit`."""
+    """Durable storage of one copy's log; each method is atomic and on disk when it returns."""
 
     def facts(self) -> Facts:
         """The copy's state."""
@@ -73,7 +73,7 @@ class Log(Protocol):
         """Promise `token`, drop every entry from the first of `entries` on, append `entries`."""
 
     def commit(self, seq: int) -> None:
-        """Apply entries up to `seq`. A copy may forget that it did, as long as it has the entries."""
+        """Apply entries up to `seq`."""
 
     def configs(self) -> tuple[frozenset[str], ...]:
         """The peer set that the committed part names, and those that entries behind it bring."""

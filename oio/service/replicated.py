@@ -24,7 +24,6 @@ from oio.service.mastership import Mastership
 from oio.service.node import Node
 from oio.service.quorum import Verdict
 from oio.service.replica import Entry, Facts, Fenced, Gap, Prepare
-from oio.service.repository import Presence
 from oio.service.shipping import Shipper
 from oio.service.status import ServiceError
 
@@ -39,9 +38,6 @@ SETTLING: Final = 1.0
 base its master."""
 TAKING_OVER: Final = 5.0
 """Seconds that becoming master has at least: it is done for all requests, not for the one that met it."""
-
-
-_LOST: Final = (status.BASE_NOT_FOUND, status.CORRUPT)
 
 
 class Redirected(ServiceError):
@@ -76,7 +72,7 @@ class ReplicatedBase:
             return await self.copy.on_base(lambda base: base.read(act))
         async with self._leading:
             _, lease = await self._lead(peers, found)
-        result = await self._on_own(lambda base: base.read(act))
+        result = await self.copy.on_base(lambda base: base.read(act))
         self._still_master(lease)
         return result
 
@@ -93,23 +89,15 @@ class ReplicatedBase:
         """
         async with self._leading:
             mastership, lease = await self._lead(peers, found)
-            (change, result), facts = await self._on_own(lambda base: (base.record(act), base.facts()))
+            change, result = await self.copy.on_base(lambda base: base.record(act))
             if change:
+                facts = await self.copy.facts()
                 entry = Entry(facts.last_seq + 1, mastership.token, change, new_peers)
                 with deadline.at_least(SETTLING):
                     await self._propose(mastership, lease, facts, (entry,))
             else:
                 self._still_master(lease)
             return result
-
-    async def _on_own(self, act: Callable[[Base], T]) -> T:
-        """Run an act over the copy of the master; one that has lost its copy is master no more."""
-        try:
-            return await self.copy.on_base(act)
-        except ServiceError as error:
-            if error.status in _LOST and await self.copy.presence() is not Presence.HERE:
-                self._depose()
-            raise
 
     async def status(self, peers: Sequence[str], found: bool = False) -> None:
         """Take part in the election: nothing when this peer is master, ServiceError 303 when another is."""
@@ -174,10 +162,6 @@ class ReplicatedBase:
 
     async def _lead(self, hint: Sequence[str], found: bool) -> tuple[Mastership, Lease]:
         deadline.check()
-        mastership, lease = self._mastership, self._lease
-        if mastership and lease and lease.token == mastership.token and self._valid(lease):
-            # In office: the peers cannot have changed, for that would have ended it.
-            return mastership, lease
         with deadline.at_least(TAKING_OVER):
             return await self._lead_now(hint, found)
 
@@ -280,17 +264,19 @@ class ReplicatedBase:
     ) -> None:
         """Have a majority write `entries` behind `before`, then commit. ServiceError 503: the outcome is open."""
         message = Prepare(mastership.token, before.last_seq, before.last_epoch, entries, before.committed)
-        configs = replica.configs_in_force(mastership.peers, entries)
-        others = sorted(quorum.everyone(configs) - {self.node.address})
-        # The own disk and those of the others work side by side; the own one is first in the line for this copy, so
-        # that whoever must be brought up finds the entries there.
-        own = self.node.spawn(self._accept(message))
-        failed = await self._collect(mastership, message, configs, others, own)
-        last = entries[-1].seq
-        if (refusal := await own) is not None:
-            # A master that cannot write, on a full disk for example, is none.
+        try:
+            await self.copy.on_base(lambda base: replica.accept(base, message))
+        except (Fenced, Gap) as error:
             await self._resign(lease.key)
-            raise ServiceError(status.UNAVAILABLE, refusal.message, OUTCOME_OPEN)
+            raise ServiceError(status.UNAVAILABLE, f"no longer master: {error}") from error
+        except ServiceError as error:
+            # Nothing was sent yet. A master that cannot write, on a full disk for example, is none.
+            await self._resign(lease.key)
+            raise ServiceError(status.UNAVAILABLE, error.message) from error
+        configs = replica.configs_in_force(await self.copy.peers(), entries)
+        others = sorted(quorum.everyone(configs) - {self.node.address})
+        failed = await self._collect(mastership, message, configs, others)
+        last = entries[-1].seq
 
         def commit(base: Base) -> bool:
             # Another master's entry may stand there by now; only what was counted may be committed.
@@ -324,32 +310,18 @@ class ReplicatedBase:
             self._mastership = None
             raise ServiceError(error.status, error.message, OUTCOME_OPEN) from error
 
-    async def _accept(self, message: Prepare) -> ServiceError | None:
-        """Write a batch to the own log; the error when that could not be."""
-        try:
-            await self.copy.on_base(lambda base: replica.accept(base, message))
-        except (Fenced, Gap) as error:
-            return ServiceError(status.UNAVAILABLE, f"no longer master: {error}")
-        except ServiceError as error:
-            return error
-        return None
-
     async def _collect(
         self,
         mastership: Mastership,
         message: Prepare,
         configs: tuple[frozenset[str], ...],
         others: list[str],
-        own: asyncio.Task[ServiceError | None],
     ) -> dict[str, ServiceError] | None:
-        """Ship a batch to all and wait for a verdict: None for a majority, else why there is none.
-
-        The master counts as a peer like the others, once its `own` write is done.
-        """
+        """Ship a batch to all and wait for a verdict: None for a majority, else why there is none."""
         failed: dict[str, ServiceError] = {}
-        entries, verdict = message.entries, Verdict.WAIT
-        pending = {own: self.node.address}
-        pending |= {self.node.spawn(self._shipper.ship(peer, message)): peer for peer in others}
+        entries = message.entries
+        verdict, _ = mastership.accepted(self.node.address, entries, failed, configs)
+        pending = {self.node.spawn(self._shipper.ship(peer, message)): peer for peer in others}
         while verdict is Verdict.WAIT and pending:
             done, _ = await asyncio.wait(pending, return_when=asyncio.FIRST_COMPLETED)
             for task in done:
@@ -359,7 +331,7 @@ class ReplicatedBase:
                     verdict, _ = mastership.accepted(peer, entries, failed, configs)
                 else:
                     failed[peer] = refusal
-                    have = mastership.acknowledged.get(entries[-1].seq, set())
+                    have = mastership.acknowledged[entries[-1].seq]
                     verdict = quorum.decide(have, failed, configs)
         return None if verdict is Verdict.COMMIT else failed
 

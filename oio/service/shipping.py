@@ -15,8 +15,6 @@ from oio.service.status import ServiceError
 
 PEER_TIMEOUT: Final = 3.0
 """Seconds that a peer has to write a change to its log, or to promise."""
-PAUSE: Final = 0.05
-"""Seconds for which peers are left alone with what is committed: the next change tells them as well."""
 MAX_IN_FLIGHT: Final = 64
 """Batches on their way to one peer; a peer that takes none any more is brought up later."""
 
@@ -50,7 +48,7 @@ class Shipper:
         return None
 
     def announce(self, peer: str, token: int) -> None:
-        """Tell a peer how far the log is committed, in a moment and all that is by then; one telling at a time."""
+        """Tell a peer how far the log is committed now; one telling at a time."""
         self.lagging.add(peer)
         self._untold[peer] = token
         running = self._announcing.get(peer)
@@ -59,7 +57,6 @@ class Shipper:
 
     async def _announce(self, peer: str) -> None:
         while peer in self._untold:
-            await asyncio.sleep(PAUSE)
             token = self._untold.pop(peer)
             try:
                 committed, epoch = await self._copy.on_base(_commit_point)

@@ -17,13 +17,11 @@ from oio.service.replica import Entry, Facts, Fenced, Gap, Prepare
 
 
 class MemoryLog:
-    """A copy's log, in memory. All of it is durable but for how far it is committed: that was `synced` with what came
-    later."""
+    """A copy's durable log, in memory; `applied` is what its data show."""
 
     def __init__(self, peers: frozenset[str]) -> None:
         self.promised = 0
         self.committed = 0
-        self.synced = 0
         self.kept: list[Entry] = []
         self.first_peers = peers
 
@@ -38,13 +36,11 @@ class MemoryLog:
 
     def promise(self, token: int) -> None:
         self.promised = max(self.promised, token)
-        self.synced = self.committed
 
     def replace_tail(self, token: int, entries: Sequence[Entry]) -> None:
         self.promised = max(self.promised, token)
         del self.kept[entries[0].seq - 1 :]
         self.kept.extend(entries)
-        self.synced = self.committed
 
     def commit(self, seq: int) -> None:
         self.committed = max(self.committed, seq)
@@ -90,7 +86,6 @@ class Simulation:
 
     def __init__(self, seed: int, copies: int = 6) -> None:
         self.chance = random.Random(seed)
-        self.losses = random.Random(-1 - seed)
         self.names = [f"p{n}" for n in range(copies)]
         first = frozenset(self.chance.sample(self.names, self.chance.choice((3, 4, 5))))
         self.logs = {name: MemoryLog(first) for name in self.names}
@@ -276,10 +271,8 @@ class Simulation:
         self.cut = set() if self.cut else set(self.chance.sample(self.names, self.chance.choice((1, 2, 3))))
 
     def crash(self) -> None:
-        """A machine dies and comes back with what was on its disk."""
+        """A process dies and comes back with what was on its disk."""
         peer = self.chance.choice(self.names)
-        log = self.logs[peer]
-        log.committed = self.losses.randint(log.synced, log.committed)
         self.terms = [term for term in self.terms if term.office.peer != peer]
 
     def check(self) -> None:

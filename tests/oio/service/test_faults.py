@@ -121,19 +121,6 @@ def test_f8_a_lost_and_a_damaged_file_are_replaced_from_a_healthy_peer(cluster: 
     cluster.check()
 
 
-def test_f8_a_master_that_loses_its_file_gets_a_copy_from_the_others(cluster: Cluster) -> None:
-    assert cluster.write("f8-master", "before") == 204
-    eventually(cluster.alike)
-    status, body = cluster.ask("POST", "admin/has", type="meta1", acct="a", ref="r")
-    assert status == 200
-    path = Path(body[cluster.deployment.address(cluster.master())]["body"])
-    path.unlink()
-    cluster.writable("f8-master-after")
-    eventually(path.exists)
-    eventually(cluster.alike)
-    cluster.check()
-
-
 def test_f7_without_the_lease_store_writes_stop_and_nothing_storms_when_it_is_back(cluster: Cluster) -> None:
     store = cluster.deployment.lease_file
     away = store.with_name("away")
