@@ -144,11 +144,11 @@ class MemoryChain:
         return self.made
 
     async def farm(self, id: FarmId) -> Farm | None:
-        if id in self.unknown_farms:
-            return None
         return Farm(id, "farm", TwinId(3), 1, "NotCertified", self.farm_addresses, False, None)
 
     async def create_node(self, key: Identity, **fields: Any) -> NodeId:
+        if fields["farm"] in self.unknown_farms:
+            raise DispatchError("TfgridModule", "FarmNotExists", "TfgridModule.create_node")
         self.calls.append(("create", fields))
         self.made = node_object(NODE, self.own_twin or TwinId(0), fields)
         return NODE

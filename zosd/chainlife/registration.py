@@ -12,6 +12,7 @@ import structlog
 
 from gridtypes import Capacity, FarmId, NodeId, TwinId
 from tfchain import Chain, ChainError, ChainUnavailable
+from tfchain.errors import DispatchError
 from tfchain.keys import Identity
 from tfchain.models import Interface, Location, Node, Resources
 from zosd.chainlife.farmer import Farmer
@@ -31,6 +32,8 @@ class NoSuchFarm(ValueError):
         super().__init__(f"farm {farm} does not exist on this chain: check its number, and the run mode")
 
 
+NO_SUCH_FARM = "FarmNotExists"
+"""The chain's name of the refusal."""
 ENOUGH = 10_000
 """Balance (10^-7 TFT) above which an account counts as funded."""
 LOOK_EVERY = 300.0
@@ -98,15 +101,21 @@ class Registration:
             await self._clock.sleep(pause)
 
     async def _register(self, wanted: Wanted) -> None:
-        farm = await self._chain.farm(wanted.farm)
-        if farm is None:
-            raise NoSuchFarm(wanted.farm)
         await self._ensure_account()
         twin = await self._ensure_twin()
-        node = await self._ensure_node(twin, wanted)
-        await self._farmer.learn(farm.twin_id)
+        try:
+            node = await self._ensure_node(twin, wanted)
+        except DispatchError as error:
+            # Only the chain's refusal proves it: an endpoint that lags has not heard of a young farm either.
+            if error.name == NO_SUCH_FARM:
+                raise NoSuchFarm(wanted.farm) from error
+            raise
+        farm = await self._chain.farm(wanted.farm)
+        if farm is not None:
+            await self._farmer.learn(farm.twin_id)
         if not self._announced:
-            log.info("registered", node=node, twin=twin, farm=wanted.farm, farm_name=farm.name)
+            name = farm.name if farm is not None else ""
+            log.info("registered", node=node, twin=twin, farm=wanted.farm, farm_name=name)
             self._announced = True
         await self._registered.set(node, twin)
 
