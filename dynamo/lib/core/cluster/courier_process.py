@@ -6,12 +6,12 @@ import asyncio
 import json
 import logging
 import subprocess
-import sys
 import time
 from collections.abc import Mapping
 from pathlib import Path
 from typing import IO, Any
 
+from dynamo.core.cluster.beside import start
 from dynamo.core.cluster.board import as_json
 from dynamo.core.cluster.courier import LAST_S
 from dynamo.core.master.changelog import Batch
@@ -49,7 +49,8 @@ class CourierProcess:
                 if self._process is None or self._process.poll() is not None:
                     if self._process is not None:
                         LOG.error("The courier ended with %s and is started again", self._process.returncode)
-                    await self._connect(self._started())
+                    self._process, stdin = start("dynamo.core.cluster.courier", self._log)
+                    await self._connect(stdin)
                 await asyncio.sleep(LOOK_S)
         finally:
             await self._stop()
@@ -64,22 +65,6 @@ class CourierProcess:
             await asyncio.sleep(0.02)
         self._process.kill()
         self._process.wait()
-
-    def _started(self) -> IO[bytes]:
-        """A new process; what it reads from."""
-        log = None if self._log is None else self._log.open("ab")
-        try:
-            self._process = subprocess.Popen(
-                [sys.executable, "-m", "dynamo.core.cluster.courier"],
-                stdin=subprocess.PIPE,
-                stderr=log,
-                start_new_session=True,
-            )
-        finally:
-            if log is not None:
-                log.close()
-        assert self._process.stdin is not None, "a pipe was asked for"
-        return self._process.stdin
 
     async def _connect(self, stdin: IO[bytes]) -> None:
         if self._pipe is not None:

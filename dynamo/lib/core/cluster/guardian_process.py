@@ -6,9 +6,9 @@ import asyncio
 import json
 import logging
 import subprocess
-import sys
 from pathlib import Path
 
+from dynamo.core.cluster.beside import start
 from dynamo.core.serverconfig import ServerConfig
 from dynamo.dataformat import ConfigurationError
 
@@ -51,17 +51,6 @@ class GuardianProcess:
                 self._process.wait()
 
     def _start(self) -> None:
-        log = None if self._log is None else self._log.open("ab")
-        try:
-            self._process = subprocess.Popen(
-                [sys.executable, "-m", "dynamo.core.cluster.guardian"],
-                stdin=subprocess.PIPE,
-                stderr=log,
-                start_new_session=True,
-            )
-        finally:
-            if log is not None:
-                log.close()
-        assert self._process.stdin is not None, "a pipe was asked for"
-        self._process.stdin.write(json.dumps(self._orders).encode() + b"\n")
-        self._process.stdin.flush()
+        self._process, stdin = start("dynamo.core.cluster.guardian", self._log)
+        stdin.write(json.dumps(self._orders).encode() + b"\n")
+        stdin.flush()
