@@ -15,6 +15,9 @@ RESERVED = frozenset({"farmer_id", "runmode", "node.image", "secret"})
 """Keys that an extra may not set: for a farm and a mode the first value wins, so it would be silently ignored."""
 BASE_LENGTH = 120
 """Characters that every image's own command line and marker take at most."""
+OCTETS = "application/octet-stream"
+EFI_PROGRAM = "application/efi"
+"""By this type a firmware's HTTP boot knows a program, as the address does not end with `.efi`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +29,7 @@ class Format:
     """Artefact that is patched; "" for a script."""
     title: str
     firmware: str
+    content_type: str = OCTETS
 
 
 FORMATS = {
@@ -34,7 +38,7 @@ FORMATS = {
         Format("uefimg", "node.img", "Disk image for a stick (recommended)", "UEFI"),
         Format("iso", "node.iso", "ISO for CD, stick or a remote console", "BIOS and UEFI"),
         Format("usb", "node.iso", "The same ISO, for a stick", "BIOS and UEFI"),
-        Format("uefi", "node.efi", "One EFI program", "UEFI"),
+        Format("uefi", "node.efi", "One EFI program, also for HTTP boot", "UEFI", EFI_PROGRAM),
         Format("ipxe", "", "Script for iPXE", "any iPXE"),
         Format("krn", "vmlinuz", "Kernel alone; its initrd is /kernel/initrd", "any boot loader"),
     )

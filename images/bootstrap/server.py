@@ -13,7 +13,7 @@ import structlog
 from aiohttp import web
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from images.bootstrap.address import FORMATS, AddressError, Wanted, ipxe_script, parse
+from images.bootstrap.address import FORMATS, OCTETS, AddressError, Wanted, ipxe_script, parse
 from images.bootstrap.patched import Patched, Slot, find_slot, patched, plain
 from images.bootstrap.signed import Signer
 from images.debian import ImageError
@@ -33,7 +33,6 @@ PROGRAM = "node.efi"
 SIGNED = {"uefi": ".efi", "uefimg": ".img"}
 """Formats that a signer changes, and how their files end."""
 KERNEL_FILES = ("vmlinuz", "initrd")
-OCTETS = "application/octet-stream"
 
 
 class Service:
@@ -135,7 +134,7 @@ class Service:
             return web.Response(status=503, text="this download cannot be signed now; try again later\n")
         if "sha256" in request.query or "signature" in request.query:
             return await self._checksum(request, content, wanted.name)
-        return await self._send(request, content, wanted.name)
+        return await self._send(request, content, wanted.name, wanted.format.content_type)
 
     async def _content(self, wanted: Wanted) -> Patched:
         artefact = self._manifest.find(wanted.format.file)
@@ -180,13 +179,15 @@ class Service:
             return web.Response(text=f"{self._key.sign(line.encode()).hex()}\n")
         return web.Response(text=line)
 
-    async def _send(self, request: web.Request, content: Patched, name: str) -> web.StreamResponse:
+    async def _send(
+        self, request: web.Request, content: Patched, name: str, content_type: str = OCTETS
+    ) -> web.StreamResponse:
         etag = f'"{content.etag}"'
         headers = {
             "ETag": etag,
             "Accept-Ranges": "bytes",
             "Content-Disposition": f'attachment; filename="{name}"',
-            "Content-Type": OCTETS,
+            "Content-Type": content_type,
         }
         asked = request.headers.get("If-None-Match", "")
         if asked == "*" or etag in [each.strip().removeprefix("W/") for each in asked.split(",")]:

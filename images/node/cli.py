@@ -13,7 +13,7 @@ import typer
 from images import manifest
 from images.cache_folder import cache_folder
 from images.debian import ImageError
-from images.node import signed_program, slot_text
+from images.node import signed_program, signer, slot_text
 from images.node.build import PUBLIC_KEY, build
 
 app = typer.Typer(help="Boot images of nodes.", no_args_is_help=True)
@@ -92,6 +92,23 @@ def sign(
     except (ImageError, OSError) as problem:
         _fail(str(problem))
     print(target)
+
+
+@app.command("signer")
+def show_signer(
+    program: Annotated[Path, typer.Argument(help="EFI program or kernel, such as vmlinuz of an image.")],
+    target: Annotated[
+        Path, typer.Argument(help="Where its certificates go: PEM; `.der`, `.cer` and `.crt` are binary.")
+    ],
+) -> None:
+    """Write the certificates of who signed a program, for the firmware of a farm with Secure Boot."""
+    try:
+        found = signer.certificates_of(program)
+        signer.write(found, target)
+    except (ImageError, OSError) as problem:
+        _fail(str(problem))
+    for each in found:
+        print(f"{target}: {each.subject.rfc4514_string()}, valid until {each.not_valid_after_utc:%Y-%m-%d}")
 
 
 def _fail(reason: str) -> NoReturn:

@@ -44,10 +44,14 @@ class Boot(StrEnum):
     """Raw disk image on a USB stick by UEFI firmware."""
     NETWORK = "network"
     """iPXE in the first card, by BIOS firmware: the LAN says what is booted."""
+    NETWORK_UEFI = "network-uefi"
+    """UEFI firmware's own network boot, by HTTP or PXE: the LAN says what is booted."""
 
 
-BY_UEFI = frozenset({Boot.UEFI, Boot.ISO_UEFI, Boot.USB_UEFI})
+BY_UEFI = frozenset({Boot.UEFI, Boot.ISO_UEFI, Boot.USB_UEFI, Boot.NETWORK_UEFI})
 """Boots that have UEFI firmware."""
+BY_NETWORK = frozenset({Boot.NETWORK, Boot.NETWORK_UEFI})
+"""Boots that need no medium."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +75,8 @@ class TestNode:
     medium: Path | None = None
     """Image to boot from with `UEFI` and `ISO`; None: the one in `image`."""
     trusted: Path | None = None
-    """PEM certificate: the UEFI firmware starts only what it vouches for.  None: Secure Boot is off."""
+    """PEM file: the UEFI firmware starts only what its certificates vouch for; the first one is the owner's.
+    None: Secure Boot is off."""
     firmware: str = ""
     """Words for the node that QEMU's firmware configuration carries."""
     clock: str = ""
@@ -162,8 +167,10 @@ def _card(node: TestNode, number: int, nic: str) -> list[str]:
     else:
         backend = f"tap,id={card(number)},ifname={nic},script=no,downscript=no"
     device = f"virtio-net-pci,netdev={card(number)},mac={mac(node.name, number)}"
-    if node.boot is Boot.NETWORK and number == 0:
+    if node.boot in BY_NETWORK and number == 0:
         device += ",bootindex=0"
+    if node.boot is Boot.NETWORK_UEFI:
+        device += ",romfile="  # without iPXE in the card, the firmware has to do it
     return [*words, "-netdev", backend, "-device", device]
 
 
@@ -194,6 +201,8 @@ def _medium(node: TestNode) -> Sequence[str]:
             "-drive", f"if=pflash,format=raw,unit=0,readonly=on,file={code}",
             "-drive", f"if=pflash,format=raw,unit=1,file={node.folder / 'vars.fd'}",
         ]  # fmt: skip
+    if node.boot is Boot.NETWORK_UEFI:
+        return words
     if node.boot is Boot.UEFI:
         medium = node.medium or image / "node.img"
         return [

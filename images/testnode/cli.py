@@ -59,7 +59,8 @@ def up(
     secure_boot: Annotated[
         Path | None,
         typer.Option(
-            "--secure-boot", help="PEM certificate: the UEFI firmware starts what it vouches for alone."
+            "--secure-boot",
+            help="PEM file: the UEFI firmware starts what its certificates vouch for alone.",
         ),
     ] = None,
     screen: Annotated[bool, typer.Option("--screen", help="With a screen; see `picture`.")] = False,

@@ -35,25 +35,26 @@ class FirmwareKeysError(ValueError):
     """No such store, or no such certificate; the message says which."""
 
 
-def enrol(template: Path, certificate: Path, target: Path) -> None:
-    """Write `target`: the empty store `template` with our certificate as platform key, exchange key and only signer.
+def enrol(template: Path, certificates: Path, target: Path) -> None:
+    """Write `target`: the empty store `template` where the certificates of a PEM file are the only signers.
 
-    Raises FirmwareKeysError, OSError.
+    The first one is also platform key and exchange key.  Raises FirmwareKeysError, OSError.
     """
     try:
-        der = x509.load_pem_x509_certificate(certificate.read_bytes()).public_bytes(Encoding.DER)
+        found = x509.load_pem_x509_certificates(certificates.read_bytes())
     except ValueError:
-        raise FirmwareKeysError(f"{certificate} is no PEM certificate") from None
-    target.write_bytes(with_records(template.read_bytes(), variables(signature_list(der))))
+        raise FirmwareKeysError(f"{certificates} holds no PEM certificate") from None
+    lists = [signature_list(each.public_bytes(Encoding.DER)) for each in found]
+    target.write_bytes(with_records(template.read_bytes(), variables(lists[0], b"".join(lists))))
 
 
-def variables(signers: bytes) -> list[bytes]:
-    """The records that make a firmware check signatures."""
+def variables(owner: bytes, signers: bytes) -> list[bytes]:
+    """The records that make a firmware check signatures: lists of whose keys those are, and of who may sign."""
     kept = STORED | AT_BOOT | AT_RUN | TIMED
     return [
         record("db", IMAGE_SECURITY, kept, signers),
-        record("KEK", GLOBAL, kept, signers),
-        record("PK", GLOBAL, kept, signers),
+        record("KEK", GLOBAL, kept, owner),
+        record("PK", GLOBAL, kept, owner),
         record("SecureBootEnable", ENABLE, STORED | AT_BOOT, b"\x01"),
     ]
 

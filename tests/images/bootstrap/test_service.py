@@ -97,6 +97,14 @@ async def test_parts_and_conditions(service: str, web_client: ClientSession) -> 
         assert answer.headers["ETag"] != etag
 
 
+async def test_a_firmware_that_boots_by_http_sees_that_it_is_a_program(
+    service: str, web_client: ClientSession
+) -> None:
+    for format, kind in (("uefi", "application/efi"), ("uefimg", "application/octet-stream")):
+        async with web_client.head(f"{service}/{format}/dev/7") as answer:
+            assert answer.headers["Content-Type"] == kind
+
+
 async def test_checksum_and_signature_are_those_of_the_download(
     service: str, web_client: ClientSession
 ) -> None:

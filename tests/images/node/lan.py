@@ -12,14 +12,15 @@ from pathlib import Path
 
 START_S = 60.0
 PORT = 8090
+IPXE = "snponly.efi"
 TAP = "tap0"
 ADDRESS, FIRST, LAST = "10.77.0.1", "10.77.0.10", "10.77.0.99"
 
 
 class Lan:
-    """Use `close`.  `option` is what DHCP option 224 says."""
+    """Use `close`.  `option` is what DHCP option 224 says, `tftp` a folder with an iPXE for UEFI firmware."""
 
-    def __init__(self, folder: Path, option: str) -> None:
+    def __init__(self, folder: Path, option: str, tftp: Path | None = None) -> None:
         self.folder = folder
         self.name = f"lan-{secrets.token_hex(3)}"
         self._processes: list[subprocess.Popen[bytes]] = []
@@ -30,18 +31,24 @@ class Lan:
             _ip("-n", self.name, "tuntap", "add", "dev", TAP, "mode", "tap")
             _ip("-n", self.name, "address", "add", f"{ADDRESS}/24", "dev", TAP)
             _ip("-n", self.name, "link", "set", TAP, "up")
-            self._dnsmasq(option)
+            self._dnsmasq(option, tftp)
         except BaseException:
             self.close()
             raise
 
-    def _dnsmasq(self, option: str) -> None:
+    def _dnsmasq(self, option: str, tftp: Path | None) -> None:
+        by_pxe = (
+            ["--enable-tftp", f"--tftp-root={tftp}", f"--dhcp-boot=tag:pxe,tag:!ipxe,{IPXE}"] if tftp else []
+        )
         self._start(
             "dnsmasq",
             ["dnsmasq", "--keep-in-foreground", "--conf-file=/dev/null", "--no-resolv", "--no-hosts",
              "--bind-dynamic", f"--interface={TAP}", f"--dhcp-range={FIRST},{LAST},1h", "--log-dhcp",
              f"--dhcp-leasefile={self.folder / 'leases'}", "--pid-file=", "--log-facility=-",
              "--dhcp-match=set:ipxe,175", f"--dhcp-boot=tag:ipxe,http://{ADDRESS}:{PORT}/ipxe/dev",
+             "--dhcp-match=set:http,option:client-arch,16", "--dhcp-option-force=tag:http,60,HTTPClient",
+             f"--dhcp-boot=tag:http,http://{ADDRESS}:{PORT}/uefi/dev",
+             "--dhcp-match=set:pxe,option:client-arch,7", *by_pxe,
              f"--dhcp-option-force=224,{option}"],
         )  # fmt: skip
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from devgrid.bootstrap import cache_folder
-from images.node import signed_program
+from images.node import signed_program, signer
 from images.testnode.arguments import Boot
 from tests.images import certificate
 from tests.images.node import release
@@ -56,4 +56,35 @@ def test_a_signed_image_registers_and_stays_where_the_firmware_does_not_vouch_fo
     machine.wait_for("Required key not available; with Secure Boot the firmware has to know", BOOT_S, here)
     machine.wait_for(f"zos: node {node}   twin {twin}", REGISTER_S, here)
     assert lab.version(twin)["zos"] != "9.8.7"
+    machine.power_cut()
+
+
+def test_a_release_runs_where_the_firmware_knows_who_signed_its_kernel(
+    lab: Lab, tmp_path: Path, server: release.ReleaseServer
+) -> None:
+    """The firmware's certificates are the farm's, for the medium, and that of Debian's kernels, for the slots."""
+    key, farm, _ = certificate.make(tmp_path)
+    debian, both = tmp_path / "debian.pem", tmp_path / "both.pem"
+    signer.write(signer.certificates_of(lab.image / "vmlinuz"), debian)
+    both.write_bytes(farm.read_bytes() + debian.read_bytes())
+    known = lab.newest()
+    server.folder = release.newer(lab.image, cache_folder() / release.KEY, tmp_path / "newer", "9.8.8")
+    lab.approve("9.8.8")
+    program = lab.medium("trusting", "node.efi", f"node.upgrade=http://{HOST}:{server.port} node.health=20")
+    medium = tmp_path / "trusting.img"
+    signed_program.sign(program, key, farm, medium)
+
+    machine = lab.node("trusting", boot=Boot.UEFI, medium=medium, trusted=both)
+    machine.up()
+    node, twin = lab.registered(after=known)
+    machine.wait_off(REGISTER_S)  # into the newer one, which it has fetched
+
+    here = len(machine.console())
+    machine.up()
+    machine.wait_for("zos: image: slot A, on trial", BOOT_S, here)
+    machine.wait_for("zos: image: slot A, good", REGISTER_S, here)
+    machine.wait_for(f"zos: node {node}   twin {twin}", REGISTER_S, here)
+    assert "Kernel is locked down from EFI Secure Boot" in machine.console()[here:]
+    assert lab.version(twin)["zos"] == "9.8.8"
+    assert lab.on_chain(node).secure_boot
     machine.power_cut()

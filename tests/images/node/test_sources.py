@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import shutil
 import subprocess
 from pathlib import Path
 
 import pytest
 
+from images.cache_folder import cache_folder
+from images.debian import PackageCache
 from images.testnode.arguments import Boot, kernel_line
 from images.testnode.machine import make_disk
 from tests.images.node.lab import BOOT_S, Lab
-from tests.images.node.lan import TAP, Lan
+from tests.images.node.lan import IPXE, TAP, Lan
 from tests.images.node.screen import GREEN, RED, YELLOW, wait_for_colours
 
 pytestmark = [pytest.mark.root, pytest.mark.boots, pytest.mark.timeout(3600)]
@@ -67,5 +70,34 @@ def test_a_node_boots_from_the_loader_service_and_has_its_farm_from_dhcp(lab: La
         machine.wait_for("error: no SSD, only HDD: add an SSD", BOOT_S)
         wait_for_colours(machine, {GREEN, YELLOW, RED})
         machine.power_cut()
+    finally:
+        lan.close()
+
+
+@pytest.mark.parametrize("way", ["HTTP", "PXE"])
+def test_a_firmware_boots_a_node_over_the_network_by_itself(
+    lab: Lab, folder: Path, tmp_path: Path, way: str
+) -> None:
+    """HTTP boot loads the whole node as one program; PXE loads iPXE, which asks the loader service for the rest."""
+    tftp = None
+    if way == "PXE":
+        tftp = tmp_path / "tftp"
+        packages = PackageCache(cache_folder() / "debs")
+        packages.unpack(packages.fetch(["ipxe"])["ipxe"], tmp_path / "ipxe")
+        tftp.mkdir()
+        shutil.copyfile(tmp_path / "ipxe/usr/lib/ipxe" / IPXE, tftp / IPXE)
+    lan = Lan(folder, "farmer_id=67", tftp)
+    try:
+        lan.serve(lab.image)
+        machine = lab.node(
+            f"firmware-{way.lower()}", disks=1, boot=Boot.NETWORK_UEFI, nics=(TAP,), namespace=lan.name
+        )
+        machine.up()
+        machine.wait_for("stage 1: root image by initrd", DOWNLOAD_S)
+        machine.wait_for("zos: run mode dev (command line)", BOOT_S)
+        machine.wait_for("zos: farm 67 (DHCP)", BOOT_S)
+        machine.power_cut()
+        log = (folder / "dnsmasq.log").read_text()
+        assert (f"sent {tftp}/{IPXE}" in log) == (way == "PXE")
     finally:
         lan.close()

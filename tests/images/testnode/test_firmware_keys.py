@@ -55,6 +55,19 @@ def test_our_certificate_is_every_key(tmp_path: Path) -> None:
     assert found["SecureBootEnable"][2] == b"\x01"
 
 
+def test_further_certificates_may_sign_and_own_nothing(tmp_path: Path) -> None:
+    if not OVMF_VARS.exists():
+        pytest.skip(f"{OVMF_VARS} is missing: install ovmf")
+    _, certificate, der = make(tmp_path)
+    _, other, other_der = make(tmp_path, "other")
+    bundle = tmp_path / "both.pem"
+    bundle.write_bytes(certificate.read_bytes() + other.read_bytes())
+    enrol(OVMF_VARS, bundle, tmp_path / "vars.fd")
+    found = read((tmp_path / "vars.fd").read_bytes())
+    assert found["db"][2] == signature_list(der) + signature_list(other_der)
+    assert found["KEK"][2] == found["PK"][2] == signature_list(der)
+
+
 def test_what_is_no_empty_store_or_no_certificate_is_refused(tmp_path: Path) -> None:
     with pytest.raises(FirmwareKeysError, match="no empty store"):
         with_records(bytes(1024), [])
@@ -70,4 +83,4 @@ def test_too_much_does_not_fit() -> None:
     with pytest.raises(FirmwareKeysError, match="do not fit"):
         with_records(store, [big])
     assert read(with_records(store, [record("b", X509, 1, b"abc")])) == {"b": (X509, 1, b"abc")}
-    assert len(variables(signature_list(b"der"))) == 4
+    assert len(variables(signature_list(b"der"), b"")) == 4
