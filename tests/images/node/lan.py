@@ -37,9 +37,10 @@ class Lan:
             raise
 
     def _dnsmasq(self, option: str, tftp: Path | None) -> None:
-        by_pxe = (
-            ["--enable-tftp", f"--tftp-root={tftp}", f"--dhcp-boot=tag:pxe,tag:!ipxe,{IPXE}"] if tftp else []
-        )
+        by_pxe: list[str] = []
+        if tftp:
+            by_pxe = ["--user=root", "--enable-tftp", f"--tftp-root={tftp}"]
+            by_pxe += [f"--dhcp-boot=tag:pxe,tag:!ipxe,{IPXE}"]
         self._start(
             "dnsmasq",
             ["dnsmasq", "--keep-in-foreground", "--conf-file=/dev/null", "--no-resolv", "--no-hosts",
@@ -68,6 +69,10 @@ class Lan:
             if self._processes[-1].poll() is not None or time.monotonic() > deadline:
                 raise AssertionError(f"the loader service did not start: {log.read_text()[-1000:]}")
             time.sleep(0.1)
+        if any(process.poll() is not None for process in self._processes):
+            raise AssertionError(
+                f"the DHCP server ended: {(self.folder / 'dnsmasq.log').read_text()[-1000:]}"
+            )
 
     def _start(self, name: str, words: list[str]) -> None:
         with (self.folder / f"{name}.log").open("ab") as log:

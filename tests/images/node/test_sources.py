@@ -93,8 +93,7 @@ def test_a_firmware_boots_a_node_over_the_network_by_itself(
             f"firmware-{way.lower()}", disks=1, boot=Boot.NETWORK_UEFI, nics=(TAP,), namespace=lan.name
         )
         machine.up()
-        machine.wait_for("stage 1: root image by initrd", DOWNLOAD_S)
-        machine.wait_for("zos: run mode dev (command line)", BOOT_S)
+        machine.wait_for("zos: run mode dev (command line)", DOWNLOAD_S)
         machine.wait_for("zos: farm 67 (DHCP)", BOOT_S)
         machine.power_cut()
         log = (folder / "dnsmasq.log").read_text()
