@@ -47,6 +47,10 @@ def up(
         str,
         typer.Option(metavar="HOSTS", help="Keep leases in this ensemble: host:port,… Default: in a file."),
     ] = "",
+    consciences: Annotated[
+        int | None,
+        typer.Option(help="Consciences, which stand in for each other; default: 2, or 1 with --services 1."),
+    ] = None,
     root: Root = DEFAULT_ROOT,
     conf: Annotated[Path, typer.Option(help="Namespace file to write.")] = DEFAULT_CONF,
 ) -> None:
@@ -67,6 +71,7 @@ def up(
             min(3, count) if replicas is None else replicas,
             ttl=ttl,
             zookeeper=zookeeper,
+            consciences=min(2, max(1, count)) if consciences is None else consciences,
         )
         try:
             deployment = wanted.checked()
@@ -79,8 +84,9 @@ def up(
     try:
         with Progress(console=console, transient=True) as progress:
             task = progress.add_task("starting", total=2 * len(names))
-            # The others ask the conscience's address when they start.
-            for group in (names[:1], names[1:]):
+            # The others ask the consciences' addresses when they start.
+            first = len(deployment.conscience_names())
+            for group in (names[:first], names[first:]):
                 for name in group:
                     supervisor.start(deployment, name)
                     progress.advance(task)

@@ -11,6 +11,7 @@ from typing import Any, Final
 from oio.naming import is_address
 from oio.service import status
 from oio.service.conscience import pools
+from oio.service.conscience.ensemble import Ensemble
 from oio.service.conscience.pools import Choice, Item, Pool, Unsatisfiable
 from oio.service.rpc import RpcClient
 from oio.service.status import ServiceError
@@ -21,13 +22,12 @@ MAX_POOLS: Final = 1024
 
 
 class Catalogue:
-    """Services of the namespace as the conscience at `address` lists them."""
+    """Services of the namespace as its consciences, at these addresses, list them."""
 
-    def __init__(self, namespace: str, address: str, rpc: RpcClient) -> None:
+    def __init__(self, namespace: str, addresses: Sequence[str], rpc: RpcClient) -> None:
         self.namespace = namespace
-        self.address = address
+        self.consciences = Ensemble(addresses, rpc)
         self.own_pools: dict[str, Pool] = {}
-        self._rpc = rpc
         self._lists: dict[str, list[dict[str, Any]]] = {}
         self._info: dict[str, Any] = {}
         self._loaded = -FRESH
@@ -36,7 +36,7 @@ class Catalogue:
 
     async def change(self, verb: str, args: Mapping[str, Any]) -> None:
         """Have the conscience change something, and look again."""
-        await self._rpc.call(self.address, verb, args)
+        await self.consciences.call(verb, args)
         self._loaded = -FRESH
 
     async def refresh(self) -> None:
@@ -47,8 +47,8 @@ class Catalogue:
             if time.monotonic() - self._loaded < FRESH:
                 return
             try:
-                self._lists = await self._rpc.call(self.address, "list", {}, 5.0)
-                self._info = self._info or await self._rpc.call(self.address, "info", {}, 5.0)
+                self._lists = await self.consciences.call("list", {}, 5.0)
+                self._info = self._info or await self.consciences.call("info", {}, 5.0)
             except ServiceError as error:
                 if not self._lists:
                     raise ServiceError(status.UNAVAILABLE, f"Conscience error: {error.message}") from error

@@ -35,11 +35,11 @@ LARGE: Final = ("admin/meta0_force",)
 
 
 class ProxyServer:
-    """Serves a namespace over HTTP. `conscience_address` is where its conscience listens."""
+    """Serves a namespace over HTTP. `consciences` is the comma list of where its consciences listen."""
 
-    def __init__(self, namespace: str, conscience_address: str, settings: Settings, secret: str = "") -> None:
+    def __init__(self, namespace: str, consciences: str, settings: Settings, secret: str = "") -> None:
         rpc = RpcClient(secret=secret)
-        catalogue = Catalogue(namespace, conscience_address, rpc)
+        catalogue = Catalogue(namespace, consciences.split(","), rpc)
         directory = Directory(namespace, int(settings["ns.meta1_digits"]), catalogue, rpc)
         self.proxy = Proxy(namespace, rpc, catalogue, directory, settings)
         self._runner: web.AppRunner | None = None

@@ -122,7 +122,8 @@ def running(deployment: Deployment, program: str = SERVICE) -> Iterator[Cluster]
     make_lease_file(deployment.lease_file)
     names = deployment.names()
     try:
-        for group in (names[:1], names[1:]):
+        first = len(deployment.conscience_names())
+        for group in (names[:first], names[first:]):
             for name in group:
                 supervisor.start(deployment, name, program)
             for name in group:

@@ -23,7 +23,7 @@ SHORT = 2.0
 
 @pytest.fixture(scope="module")
 def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
-    with running(Deployment(tmp_path_factory.mktemp("directory"), ttl=2.0)) as found:
+    with running(Deployment(tmp_path_factory.mktemp("directory"), ttl=2.0, consciences=2)) as found:
         yield found
 
 
@@ -160,3 +160,44 @@ def test_f8_damaged_files_on_two_peers_are_detected_and_replaced(cluster: Cluste
         eventually(cluster.alike)
         assert list(path.parent.glob("*.corrupted"))
         cluster.check()
+
+
+def echoes(cluster: Cluster) -> dict[str, tuple[int, bool]]:
+    """Address -> score and lock of the services of type echo, as the proxy lists them."""
+    status, body = cluster.ask("GET", "conscience/list", type="echo")
+    assert status == 200, body
+    return {one["addr"]: (one["score"], one["tags"]["tag.lock"]) for one in body}
+
+
+def test_a_conscience_that_is_killed_is_missed_by_nobody_and_catches_up(cluster: Cluster) -> None:
+    one, other = ({"type": "echo", "addr": f"127.0.0.1:700{number}", "score": number} for number in (1, 2))
+    assert cluster.ask("POST", "conscience/lock", one, create="1")[0] == 204
+    wanted = {one["addr"]: (1, True)}
+    for victim, survivor in (("conscience-1", "conscience-2"), ("conscience-2", "conscience-1")):
+        cluster.kill(victim)
+        cluster.writable(f"without-{victim}")
+        assert echoes(cluster) == wanted
+        if victim == "conscience-1":
+            assert cluster.ask("POST", "conscience/lock", other, create="1")[0] == 204
+        else:
+            assert cluster.ask("POST", "conscience/deregister", one)[0] == 204
+            wanted.pop(str(one["addr"]))
+        wanted[str(other["addr"])] = (2, True)
+        assert echoes(cluster) == wanted
+        # All services find the one that is left: a service whose score has run out would be listed with 0.
+        heard = cluster.deployment.address(survivor)
+        eventually(lambda heard=heard: all_up(cluster, heard))  # type: ignore[misc]
+        cluster.start(victim)
+    for name in cluster.deployment.conscience_names():
+        status, body = cluster.ask("GET", "conscience/list", type="echo", cs=cluster.deployment.address(name))
+        assert (status, [service["addr"] for service in body]) == (200, [other["addr"]])
+    cluster.check()
+
+
+def all_up(cluster: Cluster, conscience: str) -> bool:
+    """Whether a conscience knows all services that run."""
+    status, body = cluster.ask("GET", "conscience/list", type="all", cs=conscience)
+    up = {one["addr"] for one in body if status == 200 and one["score"] > 0 and one["tags"].get("tag.up")}
+    names = cluster.deployment.names()
+    known = cluster.deployment.conscience_names()
+    return up >= {cluster.deployment.address(name) for name in names if name not in known}
