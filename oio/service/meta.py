@@ -80,9 +80,14 @@ class MetaService(BaseVerbs, DirectoryVerbs):
         self._node = Node(
             address,
             self.namespace,
-            Repository(self.volume, self.namespace),
+            Repository(
+                self.volume,
+                self.namespace,
+                lambda: int(self.settings.number("sqliterepo.repo.hard_max")),
+            ),
             leadership,
             RpcClient(host, self._secret),
+            self.settings,
         )
         self._node.spawn(leadership.run())
         self._node.spawn(self._attend())
@@ -108,7 +113,9 @@ class MetaService(BaseVerbs, DirectoryVerbs):
             for base in list(self._bases.values()):
                 try:
                     await base.bring_up_lagging()
-                    if base.election.state in (State.NONE, State.FAILED):
+                    if not self.settings.is_on("sqliterepo.election.allow_master"):
+                        await base.leave()
+                    elif base.election.state in (State.NONE, State.FAILED):
                         await base.take_part()
                 except ServiceError as error:
                     log.debug("%s: %s", base.name.name, error)
@@ -152,6 +159,7 @@ class MetaService(BaseVerbs, DirectoryVerbs):
     async def verb_info(self, _args: Arguments) -> Any:
         states = [base.election.state for base in self._bases.values()]
         count = {state: states.count(state) for state in State}
+        most, opened = int(self.settings.number("sqliterepo.repo.hard_max")), self.node.repository.opened
         pending = count[State.CREATING] + count[State.CHECKING_SLAVES] + count[State.LEAVING]
         return {
             "sqlite": [f"VERSION_RUNTIME={apsw.sqlite_lib_version()}", *apsw.compile_options],
@@ -170,7 +178,7 @@ class MetaService(BaseVerbs, DirectoryVerbs):
                 "slave": count[State.SLAVE],
                 "master": count[State.MASTER],
             },
-            "cache": {"max": 512, "soft_max": 512, "hot": 0, "cold": 0, "used": 0},
+            "cache": {"max": most, "soft_max": most, "hot": 0, "cold": opened, "used": opened},
             "server": {"threads": {"active": 1}, "connections": {"clients": 1}},
             "version": "oio-directory/1",
         }

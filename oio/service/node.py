@@ -11,6 +11,7 @@ from typing import Any, TypeVar
 from oio.service.leadership import Leadership
 from oio.service.repository import Repository
 from oio.service.rpc import RpcClient
+from oio.service.settings import Settings
 
 T = TypeVar("T")
 
@@ -24,6 +25,7 @@ class Node:
     repository: Repository
     leadership: Leadership
     rpc: RpcClient
+    settings: Settings = field(default_factory=Settings)
     tasks: set[asyncio.Task[Any]] = field(default_factory=set)
 
     def spawn(self, work: Coroutine[Any, Any, T], apart: bool = False) -> asyncio.Task[T]:

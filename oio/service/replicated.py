@@ -192,6 +192,11 @@ class ReplicatedBase:
         except LeaseError as error:
             self._feed(Event.LEASE_FAILED)
             raise ServiceError(status.UNAVAILABLE, f"no lease: {error}") from error
+        if self.node.leadership.is_mine(lease) and not self.node.settings.is_on(
+            "sqliterepo.election.allow_master"
+        ):
+            await self._resign(lease.key)
+            raise ServiceError(status.UNAVAILABLE, f"{self.node.address} may not be master now")
         if self.node.leadership.is_mine(lease):
             self._feed(Event.LEASE_MINE)
             self.master = self.node.address

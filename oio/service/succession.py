@@ -77,7 +77,8 @@ async def ask_promises(copy: Copy, peers: frozenset[str], token: int) -> Promise
     async def ask(peer: str) -> dict[str, Any]:
         if peer == copy.node.address:
             return await copy.promise(token, peer, born)
-        answer: dict[str, Any] = await copy.node.rpc.call(peer, "peer_promise", args, PEER_TIMEOUT)
+        limit = copy.node.settings.number("sqliterepo.outgoing.timeout.req.getvers")
+        answer: dict[str, Any] = await copy.node.rpc.call(peer, "peer_promise", args, limit)
         return answer
 
     tasks = {copy.node.spawn(ask(peer)): peer for peer in sorted(peers)}

@@ -18,8 +18,6 @@ MAPPING_FRESH: Final = 10.0
 """Seconds for which the mapping of prefixes is used without asking meta0 again."""
 AVOID: Final = 1.0
 """Seconds for which a service that could not be reached is not tried: less than a lease, so that a restart is seen."""
-AVOID_SILENT: Final = 5.0
-"""The same for one that was reached and did not answer: it costs seconds to find that out again."""
 MAX_FAILED: Final = 4096
 PATIENCE: Final = 6.0
 """Seconds that a request waits for a base to get a master again."""
@@ -27,7 +25,6 @@ LAST_ROUND: Final = 0.3
 """Seconds that must be left for another round: one cut short would hide what the former ones found out."""
 FOR_MASTER: Final = 0.7
 """What of its time a read waits for a master; the rest is for any copy that is there."""
-MASTER_FRESH: Final = 1800.0
 MAX_MASTERS: Final = 65536
 CALL_TIMEOUT: Final = 8.0
 """Seconds that a service has to answer: a master asks its peers twice at most."""
@@ -43,6 +40,7 @@ class Directory:
         self.namespace = namespace
         self.digits = digits
         self.catalogue = catalogue
+        self.settings = catalogue.settings
         self.rpc = rpc
         self.masters: dict[BaseName, tuple[str, float]] = {}
         self._down: dict[str, float] = {}
@@ -68,7 +66,8 @@ class Directory:
     async def mapping(self, fresh: bool = False) -> list[tuple[str, ...]]:
         """The meta1 services of every prefix."""
         async with self._lock:
-            if fresh or time.monotonic() - self._loaded > MAPPING_FRESH:
+            cached = self.settings.is_on("proxy.cache.enabled") and not fresh
+            if not cached or time.monotonic() - self._loaded > MAPPING_FRESH:
                 stored = await self.call(
                     self.meta0_base(), await self.meta0_peers(), "meta0_list", {}, 10.0, safe=True
                 )
@@ -175,7 +174,7 @@ class Directory:
                     continue
                 tried.add(peer)
                 try:
-                    answer = await self.ask(peer, verb, full, min(timeout, CALL_TIMEOUT))
+                    answer = await self.ask(peer, verb, full, min(timeout, self._patience()))
                 except ServiceError as error:
                     last = self._judge(base, peer, error, queue, safe, told)
                     # What a peer says of the base tells more than that others are silent.
@@ -189,7 +188,7 @@ class Directory:
         if safe:
             for peer in self._order(base, peers):
                 try:
-                    return await self.ask(peer, verb, {**full, "stale": True}, min(timeout, CALL_TIMEOUT))
+                    return await self.ask(peer, verb, {**full, "stale": True}, min(timeout, self._patience()))
                 except ServiceError as error:
                     last = error if error.status not in NETWORK_STATUSES else last
         if told is not None:
@@ -237,9 +236,11 @@ class Directory:
         except ServiceError as error:
             if error.status in NETWORK_STATUSES:
                 silent = error.status == status.READ_TIMEOUT
+                # One that does not answer is avoided for longer: it costs seconds to find that out again.
+                avoid = self.settings.microseconds("proxy.ttl.services.down")
                 # When the client was in a hurry, silence only means that others are asked first.
                 if not silent or patience >= CALL_TIMEOUT:
-                    self._down[address] = time.monotonic() + (AVOID_SILENT if silent else AVOID)
+                    self._down[address] = time.monotonic() + (avoid if silent else min(avoid, AVOID))
                 self._failed[name] = time.monotonic()
                 for remembered in (self._down, self._failed):
                     if len(remembered) > MAX_FAILED:
@@ -257,7 +258,7 @@ class Directory:
         async def one(peer: str) -> dict[str, Any]:
             try:
                 address = await self.catalogue.address_of(peer)
-                body = await self.rpc.call(address, verb, full, min(timeout, CALL_TIMEOUT))
+                body = await self.rpc.call(address, verb, full, min(timeout, self._patience()))
             except ServiceError as error:
                 never = never_founded(base, error.status, error.body)
                 answer = {"status": {"status": error.status, "message": error.message}, "body": ""}
@@ -267,17 +268,27 @@ class Directory:
         answers = await asyncio.gather(*(one(peer) for peer in asked))
         return dict(zip(asked, answers, strict=True))
 
+    def _patience(self) -> float:
+        """Seconds that a service has to answer."""
+        return min(CALL_TIMEOUT, self.settings.number("proxy.outgoing.timeout.common"))
+
     def _order(self, base: BaseName, peers: Sequence[str]) -> list[str]:
         """The peers, the remembered master first, those that failed last at the end."""
         master, since = self.masters.get(base, ("", 0.0))
-        known = master if time.monotonic() - since < MASTER_FRESH else ""
+        known = (
+            master
+            if time.monotonic() - since < self.settings.microseconds("proxy.ttl.services.master")
+            else ""
+        )
         found = dict.fromkeys([*filter(None, (known,)), *peers])
         return sorted(found, key=lambda peer: (self._failed.get(peer, 0.0), peer != known))
 
     def _remember(self, base: BaseName, peer: str) -> None:
         self.masters.pop(base, None)
+        if not self.settings.is_on("proxy.cache.enabled"):
+            return
         self.masters[base] = (peer, time.monotonic())
-        if len(self.masters) > MAX_MASTERS:
+        while len(self.masters) > min(MAX_MASTERS, self.settings.number("resolver.cache.srv.max.default")):
             self.masters.pop(next(iter(self.masters)))
 
 

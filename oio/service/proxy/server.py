@@ -13,7 +13,7 @@ from aiohttp import web
 
 from oio.service import deadline, status
 from oio.service.proxy import admin, conscience, container, own, reference
-from oio.service.proxy.call import DEFAULT_DEADLINE, MAX_BODY, Answer, Call
+from oio.service.proxy.call import MAX_BODY, Answer, Call
 from oio.service.proxy.catalogue import Catalogue
 from oio.service.proxy.context import Proxy, Route, Routes
 from oio.service.proxy.directory import Directory
@@ -39,7 +39,7 @@ class ProxyServer:
 
     def __init__(self, namespace: str, consciences: str, settings: Settings, secret: str = "") -> None:
         rpc = RpcClient(secret=secret)
-        catalogue = Catalogue(namespace, consciences.split(","), rpc)
+        catalogue = Catalogue(namespace, consciences.split(","), rpc, settings)
         directory = Directory(namespace, int(settings["ns.meta1_digits"]), catalogue, rpc)
         self.proxy = Proxy(namespace, rpc, catalogue, directory, settings)
         self._runner: web.AppRunner | None = None
@@ -86,7 +86,8 @@ class ProxyServer:
         route, path = self._route(request)
         body = await self._body(request, path)
         told = deadline.told(request.headers.get(deadline.HEADER, ""))
-        seconds = DEFAULT_DEADLINE if told is None else min(DEFAULT_DEADLINE, deadline.SHARE * told)
+        most = self.proxy.settings.microseconds("proxy.request.max_delay")
+        seconds = most if told is None else min(most, deadline.SHARE * told)
         headers = {name.lower(): value for name, value in request.headers.items()}
         end = time.monotonic() + seconds
         call = Call(self.proxy.namespace, dict(request.query), headers, body, end)

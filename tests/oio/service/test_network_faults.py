@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import shutil
 import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -107,14 +108,36 @@ def test_f10_lost_packets_to_one_peer_stop_nobody(cluster: Cluster) -> None:
 
 
 @contextmanager
-def small_disk(cluster: Cluster, victim: str) -> Iterator[Path]:
-    """Have a service run on a disk of its own, with what it has; afterwards on its former one, with what it got."""
+def ext4(folder: Path) -> Iterator[Path]:
+    """A block device with a small ext4, gone afterwards."""
+    image = folder / "disk"
+    with image.open("wb") as file:
+        file.truncate(16 * ROOM)
+    subprocess.run(["mkfs.ext4", "-q", "-F", str(image)], check=True)
+    shown = subprocess.run(
+        ["losetup", "--find", "--show", str(image)], check=True, capture_output=True, text=True
+    )
+    device = Path(shown.stdout.strip())
+    try:
+        yield device
+    finally:
+        subprocess.run(["losetup", "--detach", str(device)], check=True)
+        image.unlink()
+
+
+@contextmanager
+def small_disk(cluster: Cluster, victim: str, device: Path | None = None) -> Iterator[Path]:
+    """Have a service run on a disk of its own, with what it has; afterwards on its former one, with what it got.
+
+    The disk is `device`, or else a tmpfs of ROOM bytes.
+    """
     volume = cluster.deployment.root / victim
     cluster.end(victim)
     kept = volume.with_name("kept")
     volume.rename(kept)
     volume.mkdir()
-    subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={ROOM}", "tmpfs", str(volume)], check=True)
+    what = ["-t", "tmpfs", "-o", f"size={ROOM}", "tmpfs"] if device is None else [str(device)]
+    subprocess.run(["mount", *what, str(volume)], check=True)
     try:
         subprocess.run(["cp", "-a", f"{kept}/.", str(volume)], check=True)
         cluster.start(victim)
@@ -124,7 +147,7 @@ def small_disk(cluster: Cluster, victim: str) -> Iterator[Path]:
     finally:
         cluster.end(victim)
         subprocess.run(["umount", str(volume)], check=True)
-    volume.rmdir()
+    shutil.rmtree(volume)
     kept.rename(volume)
     cluster.start(victim)
 
@@ -145,3 +168,42 @@ def test_f10_a_full_disk_is_named_and_others_go_on(cluster: Cluster) -> None:
         cluster.check()
     cluster.writable("f10-back")
     cluster.check()
+
+
+def test_f10_a_disk_that_turns_read_only_is_named_and_others_go_on(cluster: Cluster, tmp_path: Path) -> None:
+    eventually(cluster.alike)
+    victim = cluster.master()
+    with ext4(tmp_path) as device, small_disk(cluster, victim, device) as volume:
+        eventually(lambda: is_led_by(cluster, victim))
+        # What the kernel does after an error of the disk: a plain remount is refused while files are open for writing.
+        subprocess.run(["mount", "-o", "remount,abort", str(volume)], check=True)
+        with pytest.raises(OSError, match="Read-only"):
+            (volume / "probe").touch()
+        for number in range(20):
+            cluster.writable(f"f10-read-only-{number}")
+        away, here = (cluster.deployment.address(name) for name in (victim, cluster.master()))
+        assert away != here
+        status, body = cluster.ask(
+            "POST", "admin/copy", {"from": here, "to": away}, type="meta1", acct="a", ref="r"
+        )
+        assert status == 503
+        assert away in body["message"]
+        assert "ead-only file system" in body["message"] or "readonly" in body["message"]
+        cluster.check()
+        cluster.end(victim)
+        subprocess.run(["umount", str(volume)], check=True)
+        subprocess.run(["mount", str(device), str(volume)], check=True)
+        cluster.start(victim)
+        eventually(cluster.alike)
+        cluster.check()
+    cluster.writable("f10-written-again")
+    cluster.check()
+
+
+def is_led_by(cluster: Cluster, wanted: str) -> bool:
+    """Whether that service is master; another one that is leaves."""
+    masters = [address for address, state in cluster.states().items() if state == 200]
+    for other in masters:
+        if other != cluster.deployment.address(wanted):
+            cluster.ask("POST", "admin/leave", type="meta1", acct="a", ref="r", service_id=other)
+    return masters == [cluster.deployment.address(wanted)]
