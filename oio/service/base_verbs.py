@@ -104,11 +104,11 @@ class BaseVerbs(Serving):
         with contextlib.suppress(ServiceError):
             await base.status(args.texts("peers"))
         is_master = base.is_master()
-        peers = sorted(set(args.texts("peers")) - {self.node.address})
+        peers = sorted(set(args.texts("peers")) - {self.node.name})
         return {
             "local": {
                 "id": 0 if is_master else 1,
-                "url": self.node.address,
+                "url": self.node.name,
                 "state": base.election.state.value,
             },
             "master": {"id": 0, "url": None if is_master else base.master or None},

@@ -51,6 +51,9 @@ def up(
         int | None,
         typer.Option(help="Consciences, which stand in for each other; default: 2, or 1 with --services 1."),
     ] = None,
+    named: Annotated[
+        bool, typer.Option("--named", help="Know services by stable ids and not by their addresses.")
+    ] = False,
     root: Root = DEFAULT_ROOT,
     conf: Annotated[Path, typer.Option(help="Namespace file to write.")] = DEFAULT_CONF,
 ) -> None:
@@ -72,6 +75,7 @@ def up(
             ttl=ttl,
             zookeeper=zookeeper,
             consciences=min(2, max(1, count)) if consciences is None else consciences,
+            named=named,
         )
         try:
             deployment = wanted.checked()
@@ -118,7 +122,7 @@ def bootstrap(deployment: Deployment) -> None:
                 if shown.status == 200 and json.loads(shown.data):
                     return
                 if shown.status == 200:
-                    meta1s = [deployment.address(f"meta1-{number}") for number in deployment.numbers()]
+                    meta1s = [deployment.known_as(f"meta1-{number}") for number in deployment.numbers()]
                     mapping = initial_mapping(meta1s, deployment.replicas, deployment.digits)
                     done = pool.request("POST", f"{base}/admin/meta0_force", body=json.dumps(mapping))
                     if done.status == 204:

@@ -65,7 +65,7 @@ class Copy:
 
     @contextlib.contextmanager
     def _storage_errors(self) -> Iterator[None]:
-        where = f"{self.name.name} at {self.node.address}"
+        where = f"{self.name.name} at {self.node.name}"
         try:
             yield
         except apsw.FullError as error:
@@ -189,7 +189,7 @@ class Copy:
         The copy comes with the uncommitted end of the peer's log: this peer may be needed for a majority at once.
         """
         limit = self.node.settings.number("sqliterepo.outgoing.timeout.req.resync")
-        data: bytes = await self.node.rpc.call(source, "peer_dump", self.args(), limit)
+        data: bytes = await self.node.call(source, "peer_dump", self.args(), limit)
         await self.on_repository(lambda repository: repository.install(self.name, data, suffix))
 
     async def copy_here(self, suffix: str) -> None:
@@ -223,7 +223,7 @@ class Copy:
                 here = repository.presence(self.name) is Presence.HERE
                 if not here or repository.open(self.name).born() != born:
                     raise ServiceError(
-                        status.EXISTS, f"{self.name.name} is or was at {self.node.address}"
+                        status.EXISTS, f"{self.name.name} is or was at {self.node.name}"
                     ) from error
 
         await self.on_repository(act)

@@ -26,6 +26,7 @@ class Deployment:
     `consciences` that tell each other what they know.
 
     With `apart` every service has a loopback address of its own, so that the ways between them can be cut one by one.
+    With `named` services are known by stable ids, which are their names here, and not by their addresses.
     Leases are kept in the ensemble `zookeeper` (`host:port,…`), or in a file when it is empty.
     """
 
@@ -38,6 +39,7 @@ class Deployment:
     apart: bool = False
     zookeeper: str = ""
     consciences: int = 1
+    named: bool = False
 
     def checked(self) -> Deployment:
         """Itself; ValueError names the number that cannot be."""
@@ -121,6 +123,10 @@ class Deployment:
     def address(self, name: str) -> str:
         """Address of a service; FileNotFoundError until it has started once."""
         return self.address_file(name).read_text().strip()
+
+    def known_as(self, name: str) -> str:
+        """What a service is called in the directory: its stable id, or its address."""
+        return name if self.named else self.address(name)
 
     def update_policy(self) -> str:
         """`ns.service_update_policy` of the namespace."""

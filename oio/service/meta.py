@@ -7,6 +7,7 @@ import logging
 import os
 import signal
 import uuid
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,11 +17,13 @@ from oio.common.volume import claim_volume
 from oio.naming import BaseName
 from oio.service import status, wire
 from oio.service.base_verbs import BaseVerbs
+from oio.service.conscience.ensemble import Ensemble
 from oio.service.deletion import Deletions
 from oio.service.directory_verbs import DirectoryVerbs
 from oio.service.election import State
 from oio.service.leadership import Leadership
 from oio.service.lease import LeaseStore
+from oio.service.names import Names
 from oio.service.node import Node
 from oio.service.replicated import ReplicatedBase
 from oio.service.repository import Repository
@@ -38,7 +41,11 @@ MAX_BASES = 65536
 
 
 class MetaService(BaseVerbs, DirectoryVerbs):
-    """One service over one volume. `ttl` is the time of its leases in seconds, `secret` that of the namespace."""
+    """One service over one volume. `ttl` is the time of its leases in seconds, `secret` that of the namespace.
+
+    With a stable `service_id` its peers know it by that, wherever it listens; `consciences` are the addresses of those
+    that say where others are which have one.
+    """
 
     def __init__(
         self,
@@ -48,6 +55,8 @@ class MetaService(BaseVerbs, DirectoryVerbs):
         leases: LeaseStore,
         ttl: float = DEFAULT_TTL,
         secret: str = "",
+        service_id: str = "",
+        consciences: Sequence[str] = (),
     ) -> None:
         self.type = service_type
         self.namespace = namespace
@@ -62,6 +71,8 @@ class MetaService(BaseVerbs, DirectoryVerbs):
             {name[5:]: getattr(self, name) for name in dir(type(self)) if name[:5] == "verb_"}, secret=secret
         )
         self._secret = secret
+        self._service_id = service_id
+        self._consciences = list(consciences)
 
     async def start(self, host: str, port: int) -> str:
         """Listen and take part; the address.
@@ -71,14 +82,16 @@ class MetaService(BaseVerbs, DirectoryVerbs):
         self.volume.mkdir(parents=True, exist_ok=True)
         await self._server.start(host, port)
         address = self._server.address
+        name = self._service_id or address
         try:
-            claim_volume(self.volume, self.namespace, address, self.type)
+            claim_volume(self.volume, self.namespace, name, self.type)
         except ValueError:
             await self._server.stop()
             raise
-        leadership = Leadership(self._leases, f"{address}#{uuid.uuid4().hex}", self._ttl)
+        leadership = Leadership(self._leases, f"{name}#{uuid.uuid4().hex}", self._ttl)
+        rpc = RpcClient(host, self._secret)
         self._node = Node(
-            address,
+            name,
             self.namespace,
             Repository(
                 self.volume,
@@ -86,8 +99,9 @@ class MetaService(BaseVerbs, DirectoryVerbs):
                 lambda: int(self.settings.number("sqliterepo.repo.hard_max")),
             ),
             leadership,
-            RpcClient(host, self._secret),
+            rpc,
             self.settings,
+            Names(Ensemble(self._consciences, rpc) if self._consciences else None),
         )
         self._node.spawn(leadership.run())
         self._node.spawn(self._attend())
@@ -119,6 +133,11 @@ class MetaService(BaseVerbs, DirectoryVerbs):
                         await base.take_part()
                 except ServiceError as error:
                     log.debug("%s: %s", base.name.name, error)
+
+    @property
+    def address(self) -> str:
+        """Where it listens, once it has started."""
+        return self._server.address
 
     @property
     def sweep(self) -> Sweep:

@@ -61,7 +61,16 @@ def build(deployment: Deployment, name: str) -> Service:
         return ProxyServer(deployment.namespace, ",".join(deployment.consciences_known()), settings, secret)
     if kind in ("meta0", "meta1", "meta2"):
         folder = deployment.root / name
-        return MetaService(kind, deployment.namespace, folder, deployment.leases(), deployment.ttl, secret)
+        return MetaService(
+            kind,
+            deployment.namespace,
+            folder,
+            deployment.leases(),
+            deployment.ttl,
+            secret,
+            name if deployment.named else "",
+            deployment.consciences_known(),
+        )
     if kind == "rdir":
         return Rdir(deployment.root / name, secret)
     raise ValueError(f"no service is called {name!r}")
@@ -76,6 +85,8 @@ async def announce(deployment: Deployment, name: str, address: str) -> None:
         "tag.slots": kind,
         "tag.vol": str(deployment.root / name),
     }
+    if deployment.named and kind != "proxy":
+        tags["tag.service_id"] = name
     service = {"type": kind if kind != "proxy" else "oioproxy", "addr": address, "tags": tags}
     rpc = RpcClient(deployment.host(name), deployment.secret())
     consciences = Ensemble(deployment.consciences_known(), rpc)

@@ -94,7 +94,7 @@ class Shipper:
         """Whether the batch was taken, and where the peer's log stands then."""
         args = self._copy.args(**wire.pack_prepare(message), born=self.born)
         limit = self._copy.node.settings.number("sqliterepo.outgoing.timeout.req.replicate")
-        answer: dict[str, Any] = await self._copy.node.rpc.call(peer, "peer_prepare", args, limit)
+        answer: dict[str, Any] = await self._copy.node.call(peer, "peer_prepare", args, limit)
         return bool(answer["taken"]), wire.unpack_facts(answer["facts"])
 
     async def _lacking(self, token: int, there: Facts) -> Prepare | None:
@@ -113,7 +113,7 @@ class Shipper:
         data = await self._copy.dump(with_tail=False)
         args = self._copy.args(data=data, token=token)
         limit = self._copy.node.settings.number("sqliterepo.outgoing.timeout.req.resync")
-        return wire.unpack_facts(await self._copy.node.rpc.call(peer, "peer_install", args, limit))
+        return wire.unpack_facts(await self._copy.node.call(peer, "peer_install", args, limit))
 
 
 def _commit_point(base: Base) -> tuple[int, int]:

@@ -138,13 +138,18 @@ class Registry:
         first = not service.here
         if first and kind.lock_first and tags.get("tag.first") is True:
             service.locked, service.held, service.lock_at = True, 0, self._stamps.next()
-        before = _lasting(service.tags)
+        before, was = _lasting(service.tags), service.name
         service.tags.update({k: v for k, v in tags.items() if k not in ("tag.lock", "tag.first")})
         service.tags.setdefault("tag.up", True)
         service.pushed, service.tags_at = now, self._stamps.next()
         if not service.locked:
             self._rescore(service, kind, first)
         self._changed(service, first or _lasting(service.tags) != before)
+        if service.name not in (service.addr, was):
+            # A stable id is at one address: that is where the service was before.
+            for other in [one for one in self.of_type(type_name) if one.name == service.name]:
+                if other is not service:
+                    self._remove(other)
         return service
 
     def lock(self, type_name: str, name: str, score: int, now: float, create: bool = False) -> None:

@@ -145,6 +145,12 @@ class Conscience:
             for kind in sorted(self._registry.kinds)
         }
 
+    async def verb_resolve(self, args: Arguments) -> str:
+        """The address of a service of any type by its stable id; empty when nobody has it."""
+        name = args.text("name")
+        found = (self._registry.find(kind, name) for kind in sorted(self._registry.kinds))
+        return next((known.addr for known in found if known is not None), "")
+
     async def verb_info(self, _args: Arguments) -> Any:
         return self._description
 

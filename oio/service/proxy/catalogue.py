@@ -96,6 +96,18 @@ class Catalogue:
                 return str(found["addr"])
         raise ServiceError(status.NOT_FOUND, f"Service ID [{name}] not found")
 
+    async def names_of(self, service_type: str) -> dict[str, str]:
+        """Address -> stable id of those services of a type that have one: it is the id that is stored of them."""
+        return {
+            str(service["addr"]): str(service["tags"]["tag.service_id"])
+            for service in (await self._listed()).get(service_type, ())
+            if service["tags"].get("tag.service_id")
+        }
+
+    async def _listed(self) -> dict[str, list[dict[str, Any]]]:
+        await self.refresh()
+        return self._lists
+
     async def items(self) -> list[Item]:
         """All services as pools see them."""
         await self.refresh()

@@ -6,9 +6,9 @@ from typing import Any, Final
 
 from oio.naming import is_service_id
 from oio.service import status
+from oio.service.master_search import MAX_MASTERS
 from oio.service.proxy.call import NOTHING, Answer, Call
 from oio.service.proxy.context import Proxy, Route, Routes
-from oio.service.proxy.directory import MAX_MASTERS
 from oio.service.proxy.exposition import exposed
 from oio.service.status import ServiceError
 
@@ -17,7 +17,7 @@ TIMEOUT: Final = 5.0
 
 async def show_status(proxy: Proxy, call: Call) -> Answer:
     return Answer(
-        text=f"counter req.hits {proxy.requests}\ngauge cache.masters {len(proxy.directory.masters)}\n"
+        text=f"counter req.hits {proxy.requests}\ngauge cache.masters {len(proxy.directory.search.masters)}\n"
     )
 
 
@@ -41,7 +41,7 @@ def values(call: Call) -> dict[str, str]:
 
 
 async def cache_status(proxy: Proxy, call: Call) -> Answer:
-    count = len(proxy.directory.masters)
+    count = len(proxy.directory.search.masters)
     most = min(MAX_MASTERS, int(proxy.settings.number("resolver.cache.srv.max.default")))
     ttl = int(proxy.settings.microseconds("proxy.ttl.services.master"))
     return Answer(
@@ -63,7 +63,7 @@ async def flush_high(proxy: Proxy, call: Call) -> Answer:
 
 
 async def flush_low(proxy: Proxy, call: Call) -> Answer:
-    proxy.directory.masters.clear()
+    proxy.directory.search.masters.clear()
     return NOTHING
 
 

@@ -67,7 +67,7 @@ class Cluster:
         return self.name(masters[0])
 
     def name(self, address: str) -> str:
-        return next(n for n in self.deployment.names() if self.deployment.address(n) == address)
+        return next(n for n in self.deployment.names() if address in (n, self.deployment.address(n)))
 
     def signal(self, name: str, number: signal.Signals) -> None:
         process = supervisor.running(self.deployment, name)

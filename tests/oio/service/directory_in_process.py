@@ -67,8 +67,12 @@ async def directory(
     counts: dict[str, int],
     description: dict[str, Any] | None = None,
     ttl: float = DEFAULT_TTL,
+    named: bool = False,
 ) -> AsyncIterator[Running]:
-    """So many services of each type, with leases of `ttl` seconds, registered and bootstrapped with two digits."""
+    """So many services of each type, with leases of `ttl` seconds, registered and bootstrapped with two digits.
+
+    `named`: they have stable ids like `meta1-2`.
+    """
     deployment = Deployment(folder)
     folder.mkdir(exist_ok=True)
     make_lease_file(folder / "leases")
@@ -86,14 +90,22 @@ async def directory(
             running = Running(url, session, conscience=address, started=started)
             for kind, count in counts.items():
                 for number in range(1, count + 1):
-                    meta = MetaService(kind, "OPENIO", folder / f"{kind}-{number}", leases_of(folder), ttl)
-                    started.insert(0, meta)
-                    place = f"site{number}.rack.host.vol{number}"
-                    await running.push(
-                        kind, await meta.start(HOST, 0), **{"tag.loc": place, "tag.slots": kind}
+                    meta = MetaService(
+                        kind,
+                        "OPENIO",
+                        folder / f"{kind}-{number}",
+                        leases_of(folder),
+                        ttl,
+                        service_id=f"{kind}-{number}" if named else "",
+                        consciences=[address],
                     )
+                    started.insert(0, meta)
+                    tags = {"tag.loc": f"site{number}.rack.host.vol{number}", "tag.slots": kind}
+                    if named:
+                        tags["tag.service_id"] = f"{kind}-{number}"
+                    await running.push(kind, await meta.start(HOST, 0), **tags)
                     running.metas.setdefault(kind, []).append(meta)
-            addresses = [meta.node.address for meta in running.metas["meta1"]]
+            addresses = [meta.address for meta in running.metas["meta1"]]
             mapping = json.dumps(initial_mapping(addresses, min(3, len(addresses)), 2)).encode()
             assert await running.ask("POST", "/v3.0/OPENIO/admin/meta0_force", body=mapping) == (204, None)
             yield running

@@ -101,7 +101,7 @@ async def test_those_of_a_service_are_obeyed(tmp_path: Path) -> None:
         where = [("acct", "a"), ("ref", "r0"), ("type", "meta1")]
         states: object = await ask(running, "POST", "/v3.0/OPENIO/admin/status", where)
         [master] = [peer for peer, one in states.items() if one["status"]["status"] == 200]  # type: ignore[attr-defined]
-        [service] = [meta for meta in running.metas["meta1"] if meta.node.address == master]
+        [service] = [meta for meta in running.metas["meta1"] if meta.node.name == master]
         await set_variables(running, master, sqliterepo__repo__hard_max=2)
         await create(running, "r9")
         async with asyncio.timeout(60):
