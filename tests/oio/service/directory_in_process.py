@@ -13,11 +13,12 @@ import aiohttp
 
 from oio.service.conscience.server import Conscience, default_kinds
 from oio.service.deployment import Deployment, initial_mapping
-from oio.service.lease.sqlite import SqliteLeases, make_lease_file
+from oio.service.lease import LeaseStore
 from oio.service.meta import DEFAULT_TTL, MetaService
 from oio.service.proxy.server import ProxyServer
 from oio.service.rpc import RpcClient
 from oio.service.settings import Settings
+from tests.oio.lease_stores import leases_in, make_leases
 
 HOST = "127.0.0.1"
 
@@ -56,9 +57,9 @@ class Running:
         assert status == 204, answer
 
 
-def leases_of(folder: Path) -> SqliteLeases:
+def leases_of(folder: Path, ttl: float = DEFAULT_TTL) -> LeaseStore:
     """The leases of the directory in `folder`."""
-    return SqliteLeases(folder / "leases")
+    return leases_in(folder, ttl)
 
 
 @asynccontextmanager
@@ -75,7 +76,7 @@ async def directory(
     """
     deployment = Deployment(folder)
     folder.mkdir(exist_ok=True)
-    make_lease_file(folder / "leases")
+    make_leases(folder)
     # Nobody registers again here, however long the test takes.
     kinds = {name: replace(kind, timeout=86400.0) for name, kind in default_kinds().items()}
     conscience = Conscience(kinds, description or deployment.description(), folder / "conscience.json")
@@ -94,7 +95,7 @@ async def directory(
                         kind,
                         "OPENIO",
                         folder / f"{kind}-{number}",
-                        leases_of(folder),
+                        leases_of(folder, ttl),
                         ttl,
                         service_id=f"{kind}-{number}" if named else "",
                         consciences=[address],

@@ -10,12 +10,12 @@ import threading
 from collections.abc import Iterator
 from pathlib import Path
 
-import apsw
 import pytest
 
 from oio.service.deployment import Deployment
 from tests.oio.service.cluster import PATIENCE, Cluster, eventually, running
 from tests.oio.service.dying import POINTS
+from tests.oio.service.soak import Clients, settle, usage
 
 SHORT = 2.0
 """Seconds for a request that cannot succeed."""
@@ -122,26 +122,13 @@ def test_f8_a_lost_and_a_damaged_file_are_replaced_from_a_healthy_peer(cluster: 
 
 
 def test_f7_without_the_lease_store_writes_stop_and_nothing_storms_when_it_is_back(cluster: Cluster) -> None:
-    store = cluster.deployment.lease_file
-    away = store.with_name("away")
-
-    def last_token() -> int:
-        connection = apsw.Connection(str(store), flags=apsw.SQLITE_OPEN_READONLY)
-        try:
-            return int(next(iter(connection.execute("SELECT token FROM counter")))[0])  # type: ignore[arg-type]
-        finally:
-            connection.close()
-
-    before = last_token()
-    store.rename(away)
-    try:
+    before = cluster.leases_given()
+    with cluster.without_leases():
         eventually(lambda: cluster.write("f7-without", "x", SHORT) == 503)
-    finally:
-        away.rename(store)
     cluster.writable("f7-again")
     cluster.check()
     keys = 1 + sum(cluster.name(address).startswith("meta1") for address in cluster.states())
-    assert last_token() - before <= 3 * keys
+    assert cluster.leases_given() - before <= 3 * keys
 
 
 def test_f8_damaged_files_on_two_peers_are_detected_and_replaced(cluster: Cluster) -> None:
@@ -201,3 +188,14 @@ def all_up(cluster: Cluster, conscience: str) -> bool:
     names = cluster.deployment.names()
     known = cluster.deployment.conscience_names()
     return up >= {cluster.deployment.address(name) for name in names if name not in known}
+
+
+def test_many_clients_leave_no_threads_descriptors_or_memory_behind(cluster: Cluster) -> None:
+    """The short form; the long one is in `test_soak`."""
+    clients = Clients(cluster, 12)
+    clients.rounds(1)
+    before = usage(cluster)
+    clients.rounds(1)
+    settle(cluster, before, 1.1)
+    assert clients.done == 2 * 12 * 7
+    assert clients.refused < clients.done / 10
