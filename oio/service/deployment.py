@@ -75,14 +75,20 @@ class Deployment:
         (self.root / "run").mkdir(parents=True, exist_ok=True)
         values = {key: value for key, value in asdict(self).items() if key != "root"}
         (self.root / "deployment.json").write_text(json.dumps(values, indent=2) + "\n")
-        with contextlib.suppress(FileExistsError):
-            descriptor = os.open(self.root / "secret", os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-            with os.fdopen(descriptor, "w") as file:
-                file.write(secrets.token_hex(32))
+        for name in ("secret", "admin-secret"):
+            with contextlib.suppress(FileExistsError):
+                descriptor = os.open(self.root / name, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+                with os.fdopen(descriptor, "w") as file:
+                    file.write(secrets.token_hex(32))
 
     def secret(self) -> str:
         """What the services of the namespace know and nobody else; FileNotFoundError before `save`."""
         return (self.root / "secret").read_text()
+
+    def admin_secret(self) -> str:
+        """What proves the admin right from another machine; empty in a directory that was made without."""
+        file = self.root / "admin-secret"
+        return file.read_text() if file.exists() else ""
 
     @property
     def lease_file(self) -> Path:

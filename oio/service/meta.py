@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import math
 import os
 import signal
+import time
 import uuid
 from collections.abc import Sequence
 from pathlib import Path
@@ -216,12 +218,16 @@ class MetaService(BaseVerbs, DirectoryVerbs):
         return self.settings.change(args.mapping("values"))
 
     async def verb_balance(self, args: Arguments) -> int:
-        limit = args.number("max", 0)
-        left = 0
-        for base in list(self._bases.values()):
-            if left >= limit:
+        """Leave elections that this service has won, at most `max`, of bases that were idle for `inactivity` seconds,
+        as long as it is master of more than its share. How many were left."""
+        limit, idle = args.number("max", 0), args.number("inactivity", 0)
+        left, now = 0, time.monotonic()
+        bases = list(self._bases.values())
+        share = math.ceil(sum(1 / base.copies for base in bases if base.copies))
+        for base in bases:
+            if left >= limit or sum(one.is_master() for one in bases) <= share:
                 break
-            if base.is_master():
+            if base.is_master() and now - base.used >= idle:
                 await base.leave()
                 left += 1
         return left

@@ -58,7 +58,13 @@ def build(deployment: Deployment, name: str) -> Service:
                 "ns.service_update_policy": deployment.update_policy(),
             }
         )
-        return ProxyServer(deployment.namespace, ",".join(deployment.consciences_known()), settings, secret)
+        return ProxyServer(
+            deployment.namespace,
+            ",".join(deployment.consciences_known()),
+            settings,
+            secret,
+            deployment.admin_secret(),
+        )
     if kind in ("meta0", "meta1", "meta2"):
         folder = deployment.root / name
         return MetaService(

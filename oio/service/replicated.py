@@ -45,7 +45,10 @@ class Redirected(ServiceError):
 
 
 class ReplicatedBase:
-    """A base and this peer's part in it."""
+    """A base and this peer's part in it.
+
+    `copies` is how many peers it had when it was asked for last, `used` when it was read or written last (monotonic).
+    """
 
     def __init__(self, name: BaseName, node: Node) -> None:
         self.name = name
@@ -53,6 +56,8 @@ class ReplicatedBase:
         self.copy = Copy(name, node)
         self.election = Election()
         self.master = ""
+        self.copies = 0
+        self.used = time.monotonic()
         self._shipper = Shipper(self.copy)
         self._mastership: Mastership | None = None
         self._lease: Lease | None = None
@@ -70,6 +75,7 @@ class ReplicatedBase:
         """Run `act` over what is committed: as master, or on this copy as it is when `stale`."""
         if stale:
             return await self.copy.on_base(lambda base: base.read(act))
+        self.used = time.monotonic()
         async with self._leading:
             _, lease = await self._lead(peers, found)
         result = await self.copy.on_base(lambda base: base.read(act))
@@ -87,6 +93,7 @@ class ReplicatedBase:
 
         ServiceError: 303, what `act` raises, 503 without majority.
         """
+        self.used = time.monotonic()
         async with self._leading:
             mastership, lease = await self._lead(peers, found)
             change, result = await self.copy.on_base(lambda base: base.record(act))
@@ -186,6 +193,7 @@ class ReplicatedBase:
         return frozenset(hint)
 
     async def _acquire(self, peers: frozenset[str]) -> Lease:
+        self.copies = len(peers)
         self._feed(Event.ASKED)
         try:
             lease = await self.node.leadership.acquire(peer_set_key(self.name.type, peers))

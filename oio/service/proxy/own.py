@@ -120,7 +120,10 @@ async def balance(proxy: Proxy, call: Call) -> Answer:
     limit = call.query.get("max", "0")
     if not limit.isascii() or not limit.isdigit() or len(limit) > 9:
         raise ServiceError(status.BAD_REQUEST, "Invalid parameter 'max'")
-    return Answer(document=await ask(proxy, call, "balance", {"max": int(limit)}))
+    idle = call.query.get("inactivity", "0")
+    if not idle.isascii() or not idle.isdigit() or len(idle) > 9:
+        raise ServiceError(status.BAD_REQUEST, "Invalid parameter 'inactivity'")
+    return Answer(document=await ask(proxy, call, "balance", {"max": int(limit), "inactivity": int(idle)}))
 
 
 async def bases(proxy: Proxy, call: Call) -> Answer:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import hmac
+import ipaddress
 import json
 import logging
 import time
@@ -30,14 +32,30 @@ IN_NAMESPACE: Final[Routes] = {
     **container.ROUTES,
     **conscience.ROUTES,
 }
+ADMIN_SECRET_HEADER: Final = "x-oio-admin-secret"
+"""Proves the admin right from elsewhere than this machine."""
+GUARDED: Final = ("admin/", "forward/")
+"""Paths that need the admin right; besides them, changing this proxy's own variables."""
 NO_HANDLER: Final = ServiceError(status.NOT_FOUND, "No handler found")
 LARGE: Final = ("admin/meta0_force",)
 
 
 class ProxyServer:
-    """Serves a namespace over HTTP. `consciences` is the comma list of where its consciences listen."""
+    """Serves a namespace over HTTP. `consciences` is the comma list of where its consciences listen.
 
-    def __init__(self, namespace: str, consciences: str, settings: Settings, secret: str = "") -> None:
+    Who calls from this machine may do everything; others must know `admin_secret` to administer, and cannot if it is
+    empty.
+    """
+
+    def __init__(
+        self,
+        namespace: str,
+        consciences: str,
+        settings: Settings,
+        secret: str = "",
+        admin_secret: str = "",
+    ) -> None:
+        self._admin_secret = admin_secret
         rpc = RpcClient(secret=secret)
         catalogue = Catalogue(namespace, consciences.split(","), rpc, settings)
         directory = Directory(namespace, int(settings["ns.meta1_digits"]), catalogue, rpc)
@@ -84,6 +102,13 @@ class ProxyServer:
 
     async def _answer(self, request: web.Request) -> Answer:
         route, path = self._route(request)
+        if path.startswith(GUARDED) or (request.method, path) == ("POST", "config"):
+            proof = request.headers.get(ADMIN_SECRET_HEADER, "")
+            if not may_administer(request.remote or "", proof, self._admin_secret):
+                raise ServiceError(
+                    status.NOT_ALLOWED,
+                    "Administration needs the admin right: call from the proxy's machine or know its admin secret",
+                )
         body = await self._body(request, path)
         told = deadline.told(request.headers.get(deadline.HEADER, ""))
         most = self.proxy.settings.microseconds("proxy.request.max_delay")
@@ -125,6 +150,18 @@ class ProxyServer:
         if len(body) > limit:
             raise ServiceError(413, "Body too large: at most 1 MiB is allowed, 32 MiB for meta0_force")
         return body
+
+
+def may_administer(caller: str, told: str, secret: str) -> bool:
+    """Whether a caller at that address, who told a secret, has the admin right."""
+    try:
+        address = ipaddress.ip_address(caller.partition("%")[0])
+    except ValueError:
+        return False
+    mapped = getattr(address, "ipv4_mapped", None)
+    if (mapped or address).is_loopback:
+        return True
+    return bool(secret) and hmac.compare_digest(told.encode(), secret.encode())
 
 
 def failure(error: ServiceError) -> Answer:
