@@ -12,6 +12,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from tests.oio.directory.on_services import ACCOUNT, Package
 from tests.oio.directory.services_in_memory import by_base
 from tests.oio.service.cluster import eventually
@@ -157,6 +159,7 @@ def test_the_mapping_is_shown_checked_and_restored(live: Package, cli: Run, tmp_
     assert cli("openio", "directory", "warmup", "--concurrency", "4")[0] == 0
 
 
+@pytest.mark.long
 def test_a_decommission_is_shown_killed_and_finished_and_a_rebalance_undoes_it(
     live: Package, cli: Run
 ) -> None:

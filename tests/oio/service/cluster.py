@@ -31,7 +31,7 @@ class Cluster:
     def __init__(self, deployment: Deployment, program: str = SERVICE) -> None:
         self.deployment = deployment
         self.program = program
-        self.pool = urllib3.PoolManager(retries=False, timeout=30.0)
+        self.pool = urllib3.PoolManager(retries=False, timeout=30.0, maxsize=16)
         self.url = f"http://{deployment.address('proxy-1')}/v3.0/{deployment.namespace}"
         self.acknowledged: dict[str, str] = {}
         self.lease_server: Server | None = None

@@ -25,7 +25,7 @@ CID = cid_of("a", "r")
 BASE = CID[:2]
 MOMENTS = ("before", "copied", "noted", "linked", "late", "dead", "dead-late", "done")
 """When the write comes. `late`: by a request that had read the old mapping; `dead`: while the tool lies killed."""
-QUICK = ("copied", "late", "dead-late")
+QUICK = ("late", "dead-late")
 
 
 class Killed(BaseException):

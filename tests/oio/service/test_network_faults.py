@@ -6,6 +6,7 @@ import errno
 import shutil
 import subprocess
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -17,6 +18,7 @@ from tests.oio.service.cluster import Cluster, eventually, running
 from tests.oio.service.own_network import cut, own_network, rules
 
 pytestmark = pytest.mark.root
+WRITERS = 10
 ROOM = 1 << 20
 """Bytes of the small disk that a service gets."""
 
@@ -58,7 +60,14 @@ def fill(file: Path) -> None:
                 raise
 
 
-def test_f4_a_slave_that_was_cut_off_is_brought_up_by_the_log(cluster: Cluster) -> None:
+def write_some(cluster: Cluster, writer: int, count: int) -> int:
+    """One writer's part, to properties that are its own; how many were acknowledged."""
+    values = [f"v{number}" for number in range(count)]
+    return sum(cluster.write(f"f4-{writer}-{value[-1]}", value) == 204 for value in values)
+
+
+@pytest.mark.parametrize("writes", [300, pytest.param(1000, marks=pytest.mark.long)])
+def test_f4_a_slave_that_was_cut_off_is_brought_up_by_the_log(cluster: Cluster, writes: int) -> None:
     cluster.writable("f4-before")
     eventually(cluster.alike)
     master = cluster.master()
@@ -71,11 +80,12 @@ def test_f4_a_slave_that_was_cut_off_is_brought_up_by_the_log(cluster: Cluster) 
     away = [*cut(here, address(cluster, master)), *cut(here, address(cluster, second))]
     with rules(*away):
         before, _ = committed(path)
-        for number in range(1000):
-            assert cluster.write(f"f4-{number % 50}", f"v{number}") == 204
+        with ThreadPoolExecutor(WRITERS) as pool:
+            done = [pool.submit(write_some, cluster, writer, writes // WRITERS) for writer in range(WRITERS)]
+            assert sum(one.result() for one in done) == writes
         assert committed(path)[0] == before
     eventually(cluster.alike)
-    assert committed(path)[0] >= before + 1000
+    assert committed(path)[0] >= before + writes
     assert path.stat().st_ino == file, "a whole copy was sent"
     cluster.check()
 
