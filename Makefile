@@ -23,7 +23,7 @@ test: ## set up and run all tests
 	@$(PYTHON) devgrid/bootstrap.py $(LENIENT)
 	@$(PYTEST) -m "not toolchain and not boots and not long" tests
 
-$(addprefix test-,$(ROOMS) host grid): test-%: ## run the tests of one room
+$(addprefix test-,$(filter-out oio,$(ROOMS)) host grid): test-%: ## run the tests of one room
 	@$(PYTHON) devgrid/bootstrap.py $(LENIENT)
 	@$(PYTEST) tests/$*
 
@@ -42,6 +42,11 @@ test-faults: ## kill the daemon at every point that it passes, one after the oth
 fuzz: ## search by coverage for bytes that break what reads those of strangers (a minute for each)
 	@$(PYTHON) devgrid/bootstrap.py --without-image $(LENIENT)
 	@$(BIN)/python -m tests.fuzz
+
+test-oio: ## run all tests of the metadata directory, then those of its services again with leases in ZooKeeper
+	@$(PYTHON) devgrid/bootstrap.py --without-image $(LENIENT)
+	@$(PYTEST) tests/oio
+	@OIO_LEASES=zookeeper $(PYTEST) -m "not long" tests/oio/service tests/oio/directory tests/oio/cli
 
 test-oio-fuzz: ## 10,000 malformed bodies on every route of the directory's proxy
 	@$(PYTHON) devgrid/bootstrap.py --without-image $(LENIENT)

@@ -18,6 +18,7 @@ from oio.common.exceptions import OioException, OioNetworkException, OioProtocol
 from oio.common.request_id import (
     ACTION_MODE_HEADER,
     ADMIN_HEADER,
+    ADMIN_SECRET_HEADER,
     FORCEMASTER_HEADER,
     MAX_REQUEST_ID,
     PERFDATA_HEADER,
@@ -54,6 +55,7 @@ class HttpApi:
         self.service_type = service_type
         self.admin_mode = bool(kwargs.get("admin_mode", False))
         self.force_master = bool(kwargs.get("force_master", False))
+        self.admin_secret = ""
         self.logger: logging.Logger = kwargs.get("logger") or log
 
     def _direct_request(
@@ -107,6 +109,8 @@ class HttpApi:
             sent.setdefault(ACTION_MODE_HEADER, "autocreate")
         if kwargs.get("admin_mode", False) or self.admin_mode:
             sent[ADMIN_HEADER] = "1"
+        if self.admin_secret:
+            sent.setdefault(ADMIN_SECRET_HEADER, self.admin_secret)
         if kwargs.get("force_master", False) or self.force_master:
             sent[FORCEMASTER_HEADER] = "1"
         if kwargs.get("region"):

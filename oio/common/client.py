@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import random
 import time
 from collections.abc import Mapping
@@ -24,6 +25,9 @@ class ProxyClient(HttpApi):
     `conf` needs `namespace` (InvalidServiceConfigError, a ValueError). The proxy's address is `endpoint`, else
     `proxyd_url` of `conf`, else `proxy` of the namespace file. A busy proxy (503) is asked up to `request_attempts`
     times; a conflict that answers a repeated POST means that an earlier one was carried out.
+
+    A proxy on another machine lets only those administer that know its admin secret: `admin_secret` of `conf`, else the
+    variable OIO_ADMIN_SECRET.
     """
 
     def __init__(
@@ -52,6 +56,7 @@ class ProxyClient(HttpApi):
         super().__init__(
             endpoint=endpoints, service_type="proxy", logger=logger or get_logger(dict(conf)), **kwargs
         )
+        self.admin_secret = str(conf.get("admin_secret") or os.environ.get("OIO_ADMIN_SECRET", ""))
 
     def _request(
         self, method: str, url: str, endpoint: str | None = None, **kwargs: Any

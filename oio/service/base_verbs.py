@@ -5,6 +5,8 @@ from __future__ import annotations
 import contextlib
 from typing import Any
 
+import apsw
+
 from oio.naming import is_service_id
 from oio.service import status, versions, wire
 from oio.service.base import Base
@@ -104,11 +106,11 @@ class BaseVerbs(Serving):
         with contextlib.suppress(ServiceError):
             await base.status(args.texts("peers"))
         is_master = base.is_master()
-        peers = sorted(set(args.texts("peers")) - {self.node.address})
+        peers = sorted(set(args.texts("peers")) - {self.node.name})
         return {
             "local": {
                 "id": 0 if is_master else 1,
-                "url": self.node.address,
+                "url": self.node.name,
                 "state": base.election.state.value,
             },
             "master": {"id": 0, "url": None if is_master else base.master or None},
@@ -132,18 +134,26 @@ class BaseVerbs(Serving):
     async def verb_base_vacuum(self, args: Arguments) -> None:
         base = self._base(args)
         if not args.flag("local"):
-            await self._write(args, properties.note_vacuum)
+            await base.write(properties.note_vacuum, args.texts("peers"), found=self._may_found(args))
         await base.copy.on_base(lambda opened: opened.vacuum())
 
     async def verb_base_get_properties(self, args: Arguments) -> Any:
         base = self._base(args)
-        stored = await self._read(args, properties.rows)
+        stored = await base.read(
+            properties.rows, args.texts("peers"), args.flag("stale"), self._may_found(args)
+        )
         statistics = await base.copy.on_base(lambda opened: opened.statistics())
         user, system = properties.split(stored)
         return {"properties": user, "system": {**system, **statistics}}
 
     async def verb_base_set_properties(self, args: Arguments) -> None:
         user, system = args.mapping("properties"), args.mapping("system")
+
+        def act(db: apsw.Connection) -> None:
+            if user:
+                properties.require_enabled(db, writing=True)
+            properties.change(db, user, system)
+
         peers: frozenset[str] | None = None
         if "sys.peers" in system:
             peers = frozenset(filter(None, system["sys.peers"].split(",")))
@@ -151,9 +161,7 @@ class BaseVerbs(Serving):
                 raise ServiceError(status.BAD_REQUEST, f"Invalid sys.peers {system['sys.peers']!r}")
             system["sys.peers"] = ",".join(sorted(peers))
         base = self._base(args)
-        await base.write(
-            lambda db: properties.change(db, user, system), args.texts("peers"), peers, found=False
-        )
+        await base.write(act, args.texts("peers"), peers, found=False)
 
     async def verb_base_del_properties(self, args: Arguments) -> None:
         names = args.texts("names")

@@ -47,6 +47,13 @@ def up(
         str,
         typer.Option(metavar="HOSTS", help="Keep leases in this ensemble: host:port,… Default: in a file."),
     ] = "",
+    consciences: Annotated[
+        int | None,
+        typer.Option(help="Consciences, which stand in for each other; default: 2, or 1 with --services 1."),
+    ] = None,
+    named: Annotated[
+        bool, typer.Option("--named", help="Know services by stable ids and not by their addresses.")
+    ] = False,
     root: Root = DEFAULT_ROOT,
     conf: Annotated[Path, typer.Option(help="Namespace file to write.")] = DEFAULT_CONF,
 ) -> None:
@@ -67,6 +74,8 @@ def up(
             min(3, count) if replicas is None else replicas,
             ttl=ttl,
             zookeeper=zookeeper,
+            consciences=min(2, max(1, count)) if consciences is None else consciences,
+            named=named,
         )
         try:
             deployment = wanted.checked()
@@ -79,8 +88,9 @@ def up(
     try:
         with Progress(console=console, transient=True) as progress:
             task = progress.add_task("starting", total=2 * len(names))
-            # The others ask the conscience's address when they start.
-            for group in (names[:1], names[1:]):
+            # The others ask the consciences' addresses when they start.
+            first = len(deployment.conscience_names())
+            for group in (names[:first], names[first:]):
                 for name in group:
                     supervisor.start(deployment, name)
                     progress.advance(task)
@@ -112,7 +122,7 @@ def bootstrap(deployment: Deployment) -> None:
                 if shown.status == 200 and json.loads(shown.data):
                     return
                 if shown.status == 200:
-                    meta1s = [deployment.address(f"meta1-{number}") for number in deployment.numbers()]
+                    meta1s = [deployment.known_as(f"meta1-{number}") for number in deployment.numbers()]
                     mapping = initial_mapping(meta1s, deployment.replicas, deployment.digits)
                     done = pool.request("POST", f"{base}/admin/meta0_force", body=json.dumps(mapping))
                     if done.status == 204:

@@ -22,9 +22,6 @@ from oio.service.status import ServiceError
 
 T = TypeVar("T")
 
-COPY_TIMEOUT: Final = 240.0
-"""Seconds that a whole base may take on its way."""
-
 
 class Copy:
     """The copy of the base `name` in the volume of `node`, whether it is there or not."""
@@ -68,7 +65,7 @@ class Copy:
 
     @contextlib.contextmanager
     def _storage_errors(self) -> Iterator[None]:
-        where = f"{self.name.name} at {self.node.address}"
+        where = f"{self.name.name} at {self.node.name}"
         try:
             yield
         except apsw.FullError as error:
@@ -191,7 +188,8 @@ class Copy:
 
         The copy comes with the uncommitted end of the peer's log: this peer may be needed for a majority at once.
         """
-        data: bytes = await self.node.rpc.call(source, "peer_dump", self.args(), COPY_TIMEOUT)
+        limit = self.node.settings.number("sqliterepo.outgoing.timeout.req.resync")
+        data: bytes = await self.node.call(source, "peer_dump", self.args(), limit)
         await self.on_repository(lambda repository: repository.install(self.name, data, suffix))
 
     async def copy_here(self, suffix: str) -> None:
@@ -225,7 +223,7 @@ class Copy:
                 here = repository.presence(self.name) is Presence.HERE
                 if not here or repository.open(self.name).born() != born:
                     raise ServiceError(
-                        status.EXISTS, f"{self.name.name} is or was at {self.node.address}"
+                        status.EXISTS, f"{self.name.name} is or was at {self.node.name}"
                     ) from error
 
         await self.on_repository(act)

@@ -14,7 +14,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, Final
@@ -23,6 +22,7 @@ import apsw
 
 from oio.naming import BaseName
 from oio.service import status
+from oio.service.master_search import MasterSearch
 from oio.service.node import Node
 from oio.service.replicated import OUTCOME_OPEN, ReplicatedBase
 from oio.service.shipping import PEER_TIMEOUT
@@ -34,7 +34,6 @@ log = logging.getLogger(__name__)
 
 PATIENCE: Final = 5.0
 """Seconds that a base without a master is waited for."""
-RETRY: Final = 0.1
 ROUNDS: Final = 3
 _REFUSED: Final = (status.BASE_NOT_FOUND, status.CONTAINER_EXISTS)
 """What a base answers that is not deleted: it holds objects, or is another one by now."""
@@ -45,6 +44,7 @@ class Deletions:
 
     def __init__(self, node: Node) -> None:
         self._node = node
+        self._search = MasterSearch(node.names.address_of, node.rpc, node.settings)
         self._unfinished: set[BaseName] = set()
         self._looked: dict[BaseName, int] = {}
         self._running: set[str] = set()
@@ -142,7 +142,7 @@ class Deletions:
         """The answers of those that could be asked."""
         full = {"type": base.type, "name": base.name, **args}
         answers = await asyncio.gather(
-            *(self._node.rpc.call(peer, verb, full, PEER_TIMEOUT) for peer in asked), return_exceptions=True
+            *(self._node.call(peer, verb, full, PEER_TIMEOUT) for peer in asked), return_exceptions=True
         )
         found = {}
         for peer, answer in zip(asked, answers, strict=True):
@@ -157,29 +157,13 @@ class Deletions:
     async def _ask_master(self, deletion: Deletion, verb: str, args: Mapping[str, Any]) -> Any:
         """Have the base's master do something that may be repeated; waits for one for a while."""
         base = deletion.base
-        full = {"type": base.type, "name": base.name, "peers": deletion.peers, **args}
-        end = time.monotonic() + PATIENCE
-        while True:
-            queue, tried = deletion.peers, set[str]()
-            last = ServiceError(status.UNAVAILABLE, f"{base.name} has no peers")
-            while queue:
-                peer = queue.pop(0)
-                if peer in tried:
-                    continue
-                tried.add(peer)
-                try:
-                    return await self._node.rpc.call(peer, verb, full, PATIENCE)
-                except ServiceError as error:
-                    if error.status == status.REDIRECT:
-                        queue.insert(0, error.message)
-                    elif error.status not in (*status.NETWORK_STATUSES, status.UNAVAILABLE, status.CORRUPT):
-                        raise
-                    last = error
-            if time.monotonic() >= end:
-                raise ServiceError(
-                    status.UNAVAILABLE, f"no master of {base.name}: {last.message}", OUTCOME_OPEN
-                )
-            await asyncio.sleep(RETRY)
+        try:
+            return await self._search.call(base, deletion.peers, verb, args, PATIENCE, repeat=True)
+        except ServiceError as error:
+            if error.status not in (status.UNAVAILABLE, status.CORRUPT):
+                raise
+            text = f"no master of {base.name}: {error.message}"
+            raise ServiceError(status.UNAVAILABLE, text, OUTCOME_OPEN) from error
 
     # -- what others began
 

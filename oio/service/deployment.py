@@ -17,13 +17,16 @@ from oio.service.lease.zookeeper import ZookeeperLeases
 
 MAX_SERVICES: Final = 64
 MAX_REPLICAS: Final = 7
+MAX_CONSCIENCES: Final = 7
 
 
 @dataclass(frozen=True, slots=True)
 class Deployment:
-    """`services` of each of meta0, meta1, meta2 and rdir, `replicas` of each base, `ttl` of leases in seconds.
+    """`services` of each of meta0, meta1, meta2 and rdir, `replicas` of each base, `ttl` of leases in seconds, so many
+    `consciences` that tell each other what they know.
 
     With `apart` every service has a loopback address of its own, so that the ways between them can be cut one by one.
+    With `named` services are known by stable ids, which are their names here, and not by their addresses.
     Leases are kept in the ensemble `zookeeper` (`host:port,…`), or in a file when it is empty.
     """
 
@@ -35,6 +38,8 @@ class Deployment:
     ttl: float = 3.0
     apart: bool = False
     zookeeper: str = ""
+    consciences: int = 1
+    named: bool = False
 
     def checked(self) -> Deployment:
         """Itself; ValueError names the number that cannot be."""
@@ -44,6 +49,10 @@ class Deployment:
             raise ValueError(
                 f"--replicas {self.replicas}: from 1 to {min(self.services, MAX_REPLICAS)} is expected with "
                 f"--services {self.services}"
+            )
+        if not 1 <= self.consciences <= MAX_CONSCIENCES:
+            raise ValueError(
+                f"--consciences {self.consciences}: a number from 1 to {MAX_CONSCIENCES} is expected"
             )
         if self.zookeeper:
             ZookeeperLeases(self.zookeeper, self.namespace, self.ttl)
@@ -66,14 +75,20 @@ class Deployment:
         (self.root / "run").mkdir(parents=True, exist_ok=True)
         values = {key: value for key, value in asdict(self).items() if key != "root"}
         (self.root / "deployment.json").write_text(json.dumps(values, indent=2) + "\n")
-        with contextlib.suppress(FileExistsError):
-            descriptor = os.open(self.root / "secret", os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-            with os.fdopen(descriptor, "w") as file:
-                file.write(secrets.token_hex(32))
+        for name in ("secret", "admin-secret"):
+            with contextlib.suppress(FileExistsError):
+                descriptor = os.open(self.root / name, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+                with os.fdopen(descriptor, "w") as file:
+                    file.write(secrets.token_hex(32))
 
     def secret(self) -> str:
         """What the services of the namespace know and nobody else; FileNotFoundError before `save`."""
         return (self.root / "secret").read_text()
+
+    def admin_secret(self) -> str:
+        """What proves the admin right from another machine; empty in a directory that was made without."""
+        file = self.root / "admin-secret"
+        return file.read_text() if file.exists() else ""
 
     @property
     def lease_file(self) -> Path:
@@ -83,7 +98,17 @@ class Deployment:
     def names(self) -> list[str]:
         """All services, in the order in which they are started."""
         metas = [f"{kind}-{number}" for kind in ("meta0", "meta1", "meta2") for number in self.numbers()]
-        return ["conscience-1", "proxy-1", *metas, *(f"rdir-{number}" for number in self.numbers())]
+        rdirs = [f"rdir-{number}" for number in self.numbers()]
+        return [*self.conscience_names(), "proxy-1", *metas, *rdirs]
+
+    def conscience_names(self) -> list[str]:
+        """All consciences. They are started first, because the others ask for their addresses."""
+        return [f"conscience-{number}" for number in range(1, self.consciences + 1)]
+
+    def consciences_known(self, but: str = "") -> list[str]:
+        """Addresses of those consciences that have started once, without that of the one named `but`."""
+        names = [name for name in self.conscience_names() if name != but and self.address_file(name).exists()]
+        return [self.address(name) for name in names]
 
     def numbers(self) -> range:
         """Numbers of the services of one kind."""
@@ -104,6 +129,10 @@ class Deployment:
     def address(self, name: str) -> str:
         """Address of a service; FileNotFoundError until it has started once."""
         return self.address_file(name).read_text().strip()
+
+    def known_as(self, name: str) -> str:
+        """What a service is called in the directory: its stable id, or its address."""
+        return name if self.named else self.address(name)
 
     def update_policy(self) -> str:
         """`ns.service_update_policy` of the namespace."""
@@ -136,7 +165,7 @@ class Deployment:
             parser.add_section(self.namespace)
         values = {
             "proxy": self.address("proxy-1"),
-            "conscience": self.address("conscience-1"),
+            "conscience": ",".join(self.consciences_known()),
             "ns.meta1_digits": str(self.digits),
             "ns.service_update_policy": self.update_policy(),
         }

@@ -17,6 +17,7 @@ from oio.service.succession import NeverFounded
 from oio.service.verbs import meta0, meta1, meta2
 from oio.service.verbs.deletions import Pending, require_none
 from oio.service.verbs.meta1 import Policy, Service
+from oio.service.verbs.properties import require_enabled
 
 T = TypeVar("T")
 
@@ -142,6 +143,7 @@ class DirectoryVerbs(Serving):
         base = self._base(args)
 
         def act(db: apsw.Connection) -> dict[str, Any]:
+            require_enabled(db, writing=True)
             return {"made": meta2.create(db, account, name, user, system), "born": meta2.born(db)}
 
         return await base.write(act, args.texts("peers"))

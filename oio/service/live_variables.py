@@ -1,7 +1,7 @@
 """Live variables: the names that services of OpenIO SDS answer to, with their defaults as texts.
 
-Times are in µs where they are whole numbers, in seconds where they are decimal. Ours obeys few of them; the others can
-be read and set, so that scripts which do so keep working.
+Times are in µs where they are whole numbers, in seconds where they are decimal. Which of them are obeyed stands in
+`settings.py`; the others can be read and set, so that scripts which do so keep working.
 """
 
 from __future__ import annotations

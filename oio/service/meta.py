@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import math
 import os
 import signal
+import time
 import uuid
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,11 +19,13 @@ from oio.common.volume import claim_volume
 from oio.naming import BaseName
 from oio.service import status, wire
 from oio.service.base_verbs import BaseVerbs
+from oio.service.conscience.ensemble import Ensemble
 from oio.service.deletion import Deletions
 from oio.service.directory_verbs import DirectoryVerbs
 from oio.service.election import State
 from oio.service.leadership import Leadership
 from oio.service.lease import LeaseStore
+from oio.service.names import Names
 from oio.service.node import Node
 from oio.service.replicated import ReplicatedBase
 from oio.service.repository import Repository
@@ -38,7 +43,11 @@ MAX_BASES = 65536
 
 
 class MetaService(BaseVerbs, DirectoryVerbs):
-    """One service over one volume. `ttl` is the time of its leases in seconds, `secret` that of the namespace."""
+    """One service over one volume. `ttl` is the time of its leases in seconds, `secret` that of the namespace.
+
+    With a stable `service_id` its peers know it by that, wherever it listens; `consciences` are the addresses of those
+    that say where others are which have one.
+    """
 
     def __init__(
         self,
@@ -48,6 +57,8 @@ class MetaService(BaseVerbs, DirectoryVerbs):
         leases: LeaseStore,
         ttl: float = DEFAULT_TTL,
         secret: str = "",
+        service_id: str = "",
+        consciences: Sequence[str] = (),
     ) -> None:
         self.type = service_type
         self.namespace = namespace
@@ -62,6 +73,8 @@ class MetaService(BaseVerbs, DirectoryVerbs):
             {name[5:]: getattr(self, name) for name in dir(type(self)) if name[:5] == "verb_"}, secret=secret
         )
         self._secret = secret
+        self._service_id = service_id
+        self._consciences = list(consciences)
 
     async def start(self, host: str, port: int) -> str:
         """Listen and take part; the address.
@@ -71,18 +84,26 @@ class MetaService(BaseVerbs, DirectoryVerbs):
         self.volume.mkdir(parents=True, exist_ok=True)
         await self._server.start(host, port)
         address = self._server.address
+        name = self._service_id or address
         try:
-            claim_volume(self.volume, self.namespace, address, self.type)
+            claim_volume(self.volume, self.namespace, name, self.type)
         except ValueError:
             await self._server.stop()
             raise
-        leadership = Leadership(self._leases, f"{address}#{uuid.uuid4().hex}", self._ttl)
+        leadership = Leadership(self._leases, f"{name}#{uuid.uuid4().hex}", self._ttl)
+        rpc = RpcClient(host, self._secret)
         self._node = Node(
-            address,
+            name,
             self.namespace,
-            Repository(self.volume, self.namespace),
+            Repository(
+                self.volume,
+                self.namespace,
+                lambda: int(self.settings.number("sqliterepo.repo.hard_max")),
+            ),
             leadership,
-            RpcClient(host, self._secret),
+            rpc,
+            self.settings,
+            Names(Ensemble(self._consciences, rpc) if self._consciences else None),
         )
         self._node.spawn(leadership.run())
         self._node.spawn(self._attend())
@@ -108,10 +129,17 @@ class MetaService(BaseVerbs, DirectoryVerbs):
             for base in list(self._bases.values()):
                 try:
                     await base.bring_up_lagging()
-                    if base.election.state in (State.NONE, State.FAILED):
+                    if not self.settings.is_on("sqliterepo.election.allow_master"):
+                        await base.leave()
+                    elif base.election.state in (State.NONE, State.FAILED):
                         await base.take_part()
                 except ServiceError as error:
                     log.debug("%s: %s", base.name.name, error)
+
+    @property
+    def address(self) -> str:
+        """Where it listens, once it has started."""
+        return self._server.address
 
     @property
     def sweep(self) -> Sweep:
@@ -152,6 +180,7 @@ class MetaService(BaseVerbs, DirectoryVerbs):
     async def verb_info(self, _args: Arguments) -> Any:
         states = [base.election.state for base in self._bases.values()]
         count = {state: states.count(state) for state in State}
+        most, opened = int(self.settings.number("sqliterepo.repo.hard_max")), self.node.repository.opened
         pending = count[State.CREATING] + count[State.CHECKING_SLAVES] + count[State.LEAVING]
         return {
             "sqlite": [f"VERSION_RUNTIME={apsw.sqlite_lib_version()}", *apsw.compile_options],
@@ -170,7 +199,7 @@ class MetaService(BaseVerbs, DirectoryVerbs):
                 "slave": count[State.SLAVE],
                 "master": count[State.MASTER],
             },
-            "cache": {"max": 512, "soft_max": 512, "hot": 0, "cold": 0, "used": 0},
+            "cache": {"max": most, "soft_max": most, "hot": 0, "cold": opened, "used": opened},
             "server": {"threads": {"active": 1}, "connections": {"clients": 1}},
             "version": "oio-directory/1",
         }
@@ -189,12 +218,16 @@ class MetaService(BaseVerbs, DirectoryVerbs):
         return self.settings.change(args.mapping("values"))
 
     async def verb_balance(self, args: Arguments) -> int:
-        limit = args.number("max", 0)
-        left = 0
-        for base in list(self._bases.values()):
-            if left >= limit:
+        """Leave elections that this service has won, at most `max`, of bases that were idle for `inactivity` seconds,
+        as long as it is master of more than its share. How many were left."""
+        limit, idle = args.number("max", 0), args.number("inactivity", 0)
+        left, now = 0, time.monotonic()
+        bases = list(self._bases.values())
+        share = math.ceil(sum(1 / base.copies for base in bases if base.copies))
+        for base in bases:
+            if left >= limit or sum(one.is_master() for one in bases) <= share:
                 break
-            if base.is_master():
+            if base.is_master() and now - base.used >= idle:
                 await base.leave()
                 left += 1
         return left

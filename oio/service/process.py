@@ -15,6 +15,7 @@ import signal
 from pathlib import Path
 from typing import Final, Protocol
 
+from oio.service.conscience.ensemble import Ensemble
 from oio.service.conscience.server import Conscience, default_kinds
 from oio.service.deployment import Deployment, location, role
 from oio.service.meta import MetaService
@@ -39,11 +40,16 @@ class Service(Protocol):
 
 
 def build(deployment: Deployment, name: str) -> Service:
-    """The service of that name; ValueError for an unknown role, FileNotFoundError before the conscience has started."""
+    """The service of that name; ValueError for an unknown role, and for a proxy before any conscience has started."""
     kind, secret = role(name), deployment.secret()
     if kind == "conscience":
         return Conscience(
-            default_kinds(), deployment.description(), deployment.root / "conscience.json", secret
+            default_kinds(),
+            deployment.description(),
+            deployment.root / f"{name}.json",
+            secret,
+            lambda: deployment.consciences_known(but=name),
+            deployment.host(name),
         )
     if kind == "proxy":
         settings = Settings(
@@ -52,17 +58,32 @@ def build(deployment: Deployment, name: str) -> Service:
                 "ns.service_update_policy": deployment.update_policy(),
             }
         )
-        return ProxyServer(deployment.namespace, deployment.address("conscience-1"), settings, secret)
+        return ProxyServer(
+            deployment.namespace,
+            ",".join(deployment.consciences_known()),
+            settings,
+            secret,
+            deployment.admin_secret(),
+        )
     if kind in ("meta0", "meta1", "meta2"):
         folder = deployment.root / name
-        return MetaService(kind, deployment.namespace, folder, deployment.leases(), deployment.ttl, secret)
+        return MetaService(
+            kind,
+            deployment.namespace,
+            folder,
+            deployment.leases(),
+            deployment.ttl,
+            secret,
+            name if deployment.named else "",
+            deployment.consciences_known(),
+        )
     if kind == "rdir":
         return Rdir(deployment.root / name, secret)
     raise ValueError(f"no service is called {name!r}")
 
 
 async def announce(deployment: Deployment, name: str, address: str) -> None:
-    """Tell the conscience, again and again, that this service is up."""
+    """Tell a conscience, again and again, that this service is up."""
     kind = role(name)
     tags = {
         "tag.up": True,
@@ -70,12 +91,15 @@ async def announce(deployment: Deployment, name: str, address: str) -> None:
         "tag.slots": kind,
         "tag.vol": str(deployment.root / name),
     }
+    if deployment.named and kind != "proxy":
+        tags["tag.service_id"] = name
     service = {"type": kind if kind != "proxy" else "oioproxy", "addr": address, "tags": tags}
     rpc = RpcClient(deployment.host(name), deployment.secret())
+    consciences = Ensemble(deployment.consciences_known(), rpc)
     try:
         while True:
             with contextlib.suppress(ServiceError):
-                await rpc.call(deployment.address("conscience-1"), "push", {"services": [service]}, 5.0)
+                await consciences.call("push", {"services": [service]}, 5.0)
             await asyncio.sleep(REGISTER_EVERY)
     finally:
         await rpc.close()

@@ -45,7 +45,10 @@ class Redirected(ServiceError):
 
 
 class ReplicatedBase:
-    """A base and this peer's part in it."""
+    """A base and this peer's part in it.
+
+    `copies` is how many peers it had when it was asked for last, `used` when it was read or written last (monotonic).
+    """
 
     def __init__(self, name: BaseName, node: Node) -> None:
         self.name = name
@@ -53,6 +56,8 @@ class ReplicatedBase:
         self.copy = Copy(name, node)
         self.election = Election()
         self.master = ""
+        self.copies = 0
+        self.used = time.monotonic()
         self._shipper = Shipper(self.copy)
         self._mastership: Mastership | None = None
         self._lease: Lease | None = None
@@ -70,6 +75,7 @@ class ReplicatedBase:
         """Run `act` over what is committed: as master, or on this copy as it is when `stale`."""
         if stale:
             return await self.copy.on_base(lambda base: base.read(act))
+        self.used = time.monotonic()
         async with self._leading:
             _, lease = await self._lead(peers, found)
         result = await self.copy.on_base(lambda base: base.read(act))
@@ -87,6 +93,7 @@ class ReplicatedBase:
 
         ServiceError: 303, what `act` raises, 503 without majority.
         """
+        self.used = time.monotonic()
         async with self._leading:
             mastership, lease = await self._lead(peers, found)
             change, result = await self.copy.on_base(lambda base: base.record(act))
@@ -168,8 +175,8 @@ class ReplicatedBase:
     async def _lead_now(self, hint: Sequence[str], found: bool) -> tuple[Mastership, Lease]:
         for _ in range(3):
             peers = await self._peers(hint)
-            if self.node.address not in peers:
-                raise ServiceError(status.BASE_NOT_FOUND, f"Base not managed by {self.node.address}")
+            if self.node.name not in peers:
+                raise ServiceError(status.BASE_NOT_FOUND, f"Base not managed by {self.node.name}")
             lease = await self._acquire(peers)
             if self._mastership is None or self._mastership.token != lease.token:
                 await self._take_over(peers, lease, found)
@@ -186,15 +193,21 @@ class ReplicatedBase:
         return frozenset(hint)
 
     async def _acquire(self, peers: frozenset[str]) -> Lease:
+        self.copies = len(peers)
         self._feed(Event.ASKED)
         try:
             lease = await self.node.leadership.acquire(peer_set_key(self.name.type, peers))
         except LeaseError as error:
             self._feed(Event.LEASE_FAILED)
             raise ServiceError(status.UNAVAILABLE, f"no lease: {error}") from error
+        if self.node.leadership.is_mine(lease) and not self.node.settings.is_on(
+            "sqliterepo.election.allow_master"
+        ):
+            await self._resign(lease.key)
+            raise ServiceError(status.UNAVAILABLE, f"{self.node.name} may not be master now")
         if self.node.leadership.is_mine(lease):
             self._feed(Event.LEASE_MINE)
-            self.master = self.node.address
+            self.master = self.node.name
             self._lease = lease
             return lease
         self._depose()
@@ -226,14 +239,14 @@ class ReplicatedBase:
 
     async def _try_to_take_over(self, peers: frozenset[str], lease: Lease, found: bool) -> None:
         promises = await succession.ask_promises(self.copy, peers, lease.token)
-        if self.node.address not in promises.facts:
+        if self.node.name not in promises.facts:
             await succession.come_by(self.copy, peers, promises, found)
             return
         mastership = await succession.take_office(self.copy, peers, lease.token, promises)
         if mastership is None or await self.copy.peers() != peers:
             return
         self._shipper.born = await self.copy.born()
-        self._shipper.lagging |= peers - {self.node.address}
+        self._shipper.lagging |= peers - {self.node.name}
         facts = await self.copy.facts()
         if facts.last_seq > facts.committed:
             tail = await self.copy.on_base(lambda base: base.entries(facts.committed + 1))
@@ -274,7 +287,7 @@ class ReplicatedBase:
             await self._resign(lease.key)
             raise ServiceError(status.UNAVAILABLE, error.message) from error
         configs = replica.configs_in_force(await self.copy.peers(), entries)
-        others = sorted(quorum.everyone(configs) - {self.node.address})
+        others = sorted(quorum.everyone(configs) - {self.node.name})
         failed = await self._collect(mastership, message, configs, others)
         last = entries[-1].seq
 
@@ -294,7 +307,7 @@ class ReplicatedBase:
         if not await self._commit(commit):
             self._mastership = None
             raise ServiceError(
-                status.UNAVAILABLE, f"{self.node.address} lost its lease before the commit", OUTCOME_OPEN
+                status.UNAVAILABLE, f"{self.node.name} lost its lease before the commit", OUTCOME_OPEN
             )
         mastership.forget(last)
         for peer in others:
@@ -320,7 +333,7 @@ class ReplicatedBase:
         """Ship a batch to all and wait for a verdict: None for a majority, else why there is none."""
         failed: dict[str, ServiceError] = {}
         entries = message.entries
-        verdict, _ = mastership.accepted(self.node.address, entries, failed, configs)
+        verdict, _ = mastership.accepted(self.node.name, entries, failed, configs)
         pending = {self.node.spawn(self._shipper.ship(peer, message)): peer for peer in others}
         while verdict is Verdict.WAIT and pending:
             done, _ = await asyncio.wait(pending, return_when=asyncio.FIRST_COMPLETED)
@@ -342,7 +355,7 @@ class ReplicatedBase:
 
     def _still_master(self, lease: Lease) -> None:
         if not self._valid(lease):
-            raise ServiceError(status.UNAVAILABLE, f"{self.node.address} is no longer master")
+            raise ServiceError(status.UNAVAILABLE, f"{self.node.name} is no longer master")
 
     def _feed(self, event: Event) -> None:
         if event is Event.ASKED and self.election.state in (State.MASTER, State.CREATING):

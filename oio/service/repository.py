@@ -10,7 +10,7 @@ import os
 import threading
 import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from enum import Enum
 from pathlib import Path
@@ -19,8 +19,6 @@ from typing import Final
 from oio.naming import BaseName
 from oio.service.base import Base, CorruptBase, remove_files, sync_directory
 
-MAX_OPEN: Final = 512
-"""Bases kept open; the one unused for longest is closed first."""
 REMOVED_MARK: Final = "removed"
 """What a marker begins with whose base is deleted; the number that tells it from others of its name may follow."""
 CLOSE_TIMEOUT: Final = 10.0
@@ -41,11 +39,15 @@ class Presence(Enum):
 
 
 class Repository:
-    """Bases of one service type below `volume`. Several threads may use it, one at a time for one base."""
+    """Bases of one service type below `volume`. Several threads may use it, one at a time for one base.
 
-    def __init__(self, volume: Path, namespace: str) -> None:
+    No more than `most_open()` of them are kept open; the one unused for longest is closed first.
+    """
+
+    def __init__(self, volume: Path, namespace: str, most_open: Callable[[], int] = lambda: 512) -> None:
         self.volume = volume
         self.namespace = namespace
+        self._most_open = most_open
         self._open: dict[BaseName, Base] = {}
         self._used: Counter[BaseName] = Counter()
         self._lock = threading.Condition()
@@ -63,6 +65,11 @@ class Repository:
                 if not self._used[name]:
                     del self._used[name]
                     self._lock.notify_all()
+
+    @property
+    def opened(self) -> int:
+        """How many bases are open now."""
+        return len(self._open)
 
     def path(self, name: BaseName, suffix: str = "") -> Path:
         """Where the file of a base stands."""
@@ -144,7 +151,7 @@ class Repository:
         with self._lock:
             self._open[name] = base
             idle = [other for other in self._open if not self._used[other] and other != name]
-            leaving = [self._open.pop(other) for other in idle[: max(0, len(self._open) - MAX_OPEN)]]
+            leaving = [self._open.pop(other) for other in idle[: max(0, len(self._open) - self._most_open())]]
         for other in leaving:
             other.close()
 

@@ -11,6 +11,7 @@ import apsw
 from oio.service.node import Node
 from oio.service.replicated import ReplicatedBase
 from oio.service.rpc import Arguments
+from oio.service.verbs import properties
 
 T = TypeVar("T")
 FOUNDED_AT_ONCE: Final = "meta1"
@@ -36,12 +37,20 @@ class Serving(ABC):
         """The base that a call is about."""
 
     async def _read(self, args: Arguments, act: Callable[[apsw.Connection], T]) -> T:
+        def enabled(db: apsw.Connection) -> T:
+            properties.require_enabled(db, writing=False)
+            return act(db)
+
         return await self._base(args).read(
-            act, args.texts("peers"), args.flag("stale"), self._may_found(args)
+            enabled, args.texts("peers"), args.flag("stale"), self._may_found(args)
         )
 
     async def _write(self, args: Arguments, act: Callable[[apsw.Connection], T]) -> T:
-        return await self._base(args).write(act, args.texts("peers"), found=self._may_found(args))
+        def enabled(db: apsw.Connection) -> T:
+            properties.require_enabled(db, writing=True)
+            return act(db)
+
+        return await self._base(args).write(enabled, args.texts("peers"), found=self._may_found(args))
 
     def _may_found(self, args: Arguments) -> bool:
         return self.type == FOUNDED_AT_ONCE and args.flag("found")

@@ -8,13 +8,13 @@ from typing import Any, Final
 
 from oio.service import quorum, status, wire
 from oio.service.base import Base
-from oio.service.copy import COPY_TIMEOUT, Copy
+from oio.service.copy import Copy
 from oio.service.mastership import MAX_BATCH, catch_up
 from oio.service.replica import Entry, Facts, Prepare
 from oio.service.status import ServiceError
 
 PEER_TIMEOUT: Final = 3.0
-"""Seconds that a peer has to write a change to its log, or to promise."""
+"""Seconds that a peer has for small things."""
 MAX_IN_FLIGHT: Final = 64
 """Batches on their way to one peer; a peer that takes none any more is brought up later."""
 
@@ -93,7 +93,8 @@ class Shipper:
     async def _send(self, peer: str, message: Prepare) -> tuple[bool, Facts]:
         """Whether the batch was taken, and where the peer's log stands then."""
         args = self._copy.args(**wire.pack_prepare(message), born=self.born)
-        answer: dict[str, Any] = await self._copy.node.rpc.call(peer, "peer_prepare", args, PEER_TIMEOUT)
+        limit = self._copy.node.settings.number("sqliterepo.outgoing.timeout.req.replicate")
+        answer: dict[str, Any] = await self._copy.node.call(peer, "peer_prepare", args, limit)
         return bool(answer["taken"]), wire.unpack_facts(answer["facts"])
 
     async def _lacking(self, token: int, there: Facts) -> Prepare | None:
@@ -111,7 +112,8 @@ class Shipper:
             raise ServiceError(status.BASE_NOT_FOUND, f"{peer} is no peer any more and has no copy")
         data = await self._copy.dump(with_tail=False)
         args = self._copy.args(data=data, token=token)
-        return wire.unpack_facts(await self._copy.node.rpc.call(peer, "peer_install", args, COPY_TIMEOUT))
+        limit = self._copy.node.settings.number("sqliterepo.outgoing.timeout.req.resync")
+        return wire.unpack_facts(await self._copy.node.call(peer, "peer_install", args, limit))
 
 
 def _commit_point(base: Base) -> tuple[int, int]:

@@ -72,12 +72,13 @@ class Promises:
 async def ask_promises(copy: Copy, peers: frozenset[str], token: int) -> Promises:
     """Have every peer promise `token`; Fenced when one has promised a higher one."""
     born = await copy.born()
-    args = copy.args(token=token, caller=copy.node.address, born=born)
+    args = copy.args(token=token, caller=copy.node.name, born=born)
 
     async def ask(peer: str) -> dict[str, Any]:
-        if peer == copy.node.address:
+        if peer == copy.node.name:
             return await copy.promise(token, peer, born)
-        answer: dict[str, Any] = await copy.node.rpc.call(peer, "peer_promise", args, PEER_TIMEOUT)
+        limit = copy.node.settings.number("sqliterepo.outgoing.timeout.req.getvers")
+        answer: dict[str, Any] = await copy.node.call(peer, "peer_promise", args, limit)
         return answer
 
     tasks = {copy.node.spawn(ask(peer)): peer for peer in sorted(peers)}
@@ -86,7 +87,7 @@ async def ask_promises(copy: Copy, peers: frozenset[str], token: int) -> Promise
     try:
         while pending:
             # Once a majority has promised, the slow ones are waited for no longer than this.
-            own = copy.node.address not in peers or copy.node.address in {**promises.given, **promises.absent}
+            own = copy.node.name not in peers or copy.node.name in {**promises.given, **promises.absent}
             enough = own and len(promises.given) >= quorum.majority(len(peers))
             patience = GRACE if enough else None
             done, pending = await asyncio.wait(pending, timeout=patience, return_when=asyncio.FIRST_COMPLETED)
@@ -119,7 +120,7 @@ async def come_by(copy: Copy, peers: frozenset[str], promises: Promises, found: 
     ServiceError 431 when it is lost everywhere or may not be founded, 503 when too few peers could be asked.
     """
     name, needed = copy.name.name, quorum.majority(len(peers))
-    mine = promises.absent.get(copy.node.address)
+    mine = promises.absent.get(copy.node.name)
     if promises.facts and not promises.deleted(len(peers)):
         if len(promises.facts) < needed and not (promises.unwritten and mine in FREE):
             raise ServiceError(
@@ -145,10 +146,10 @@ async def found_at(copy: Copy, peers: frozenset[str], where: list[str], born: in
     args = copy.args(peers=sorted(peers), born=born)
 
     async def one(peer: str) -> None:
-        if peer == copy.node.address:
+        if peer == copy.node.name:
             await copy.found(peers, born)
         else:
-            await copy.node.rpc.call(peer, "peer_found", args, PEER_TIMEOUT)
+            await copy.node.call(peer, "peer_found", args, PEER_TIMEOUT)
 
     results = await asyncio.gather(*(one(peer) for peer in where), return_exceptions=True)
     made = sum(result is None for result in results) + have
@@ -162,7 +163,7 @@ async def take_office(copy: Copy, peers: frozenset[str], token: int, promises: P
     None when the promises must be asked for again: the founding of the base, cut short before, was completed, or the
     own copy was one of another base, or of one that is deleted.
     """
-    mastership = Mastership(copy.node.address, token, peers)
+    mastership = Mastership(copy.node.name, token, peers)
     best = _count(mastership, promises)
     if best is None and promises.given:
         # A change of peers is on its way: the new ones have a say as well.
@@ -197,7 +198,7 @@ def _count(mastership: Mastership, promises: Promises) -> str | None:
 
 async def _take_log(copy: Copy, best: str, there: Facts, token: int) -> None:
     """Bring the own log to where the best one stands: what is committed in portions, the rest at once."""
-    if best != copy.node.address:
+    if best != copy.node.name:
         own = await copy.facts()
         while own.committed < there.committed:
             last = min(there.committed, own.committed + MAX_BATCH)
@@ -217,7 +218,7 @@ async def _take_log(copy: Copy, best: str, there: Facts, token: int) -> None:
 
 async def _fetch(copy: Copy, peer: str, first: int, last: int) -> tuple[Entry, ...]:
     """Entries of a peer's log; none when it no longer reaches back to `first`."""
-    answer = await copy.node.rpc.call(peer, "peer_entries", copy.args(first=first, last=last), PEER_TIMEOUT)
+    answer = await copy.node.call(peer, "peer_entries", copy.args(first=first, last=last), PEER_TIMEOUT)
     return wire.unpack_entries(answer["entries"]) if answer["joins"] else ()
 
 

@@ -59,7 +59,7 @@ class Sweep:
             log.info("%s is deleted here: its deletion was decided", base.name.name)
             return await base.bury(await base.copy.born())
         before, peers = await base.copy.facts(), await base.copy.peers()
-        others = sorted(peers - {self._node.address})
+        others = sorted(peers - {self._node.name})
         answers = await asyncio.gather(*(self._ask(base, peer) for peer in others))
         deleted = sum(answer.get("presence") == Presence.REMOVED.value for answer in answers)
         against, needed = sum(map(self._is_against, answers)), min(len(others), quorum.majority(len(peers)))
@@ -74,7 +74,7 @@ class Sweep:
 
     async def _ask(self, base: ReplicatedBase, peer: str) -> dict[str, Any]:
         try:
-            found: dict[str, Any] = await self._node.rpc.call(
+            found: dict[str, Any] = await self._node.call(
                 peer, "peer_presence", base.copy.args(), PEER_TIMEOUT
             )
         except ServiceError as error:
@@ -86,4 +86,4 @@ class Sweep:
     def _is_against(self, answer: dict[str, Any]) -> bool:
         if answer.get("presence") == Presence.REMOVED.value:
             return True
-        return answer.get("presence") == Presence.HERE.value and self._node.address not in answer["peers"]
+        return answer.get("presence") == Presence.HERE.value and self._node.name not in answer["peers"]

@@ -20,12 +20,13 @@ PROXY_TIMEOUT: Final = 5.0
 
 
 class Watching:
-    """An agent over some services; `proxy` is `host:port` of the namespace's proxy."""
+    """An agent over some services; `proxy` is `host:port` of the namespace's proxy, or a `;` list of several."""
 
     def __init__(self, agent: Agent, services: Sequence[Watched], proxy: str) -> None:
         self._agent = agent
         self._services = list(services)
-        self._url = f"http://{proxy}/v3.0/{agent.namespace}/conscience"
+        proxies = [one.strip().removeprefix("http://") for one in proxy.split(";")]
+        self._urls = [f"http://{one}/v3.0/{agent.namespace}/conscience" for one in proxies]
         self._health = {
             watched.address: Health(watched.rise or agent.rise, watched.fall or agent.fall)
             for watched in services
@@ -65,9 +66,16 @@ class Watching:
     async def _tell(self, session: aiohttp.ClientSession, act: str, services: list[dict[str, Any]]) -> None:
         if not services:
             return
-        try:
-            async with session.post(f"{self._url}/{act}", json=services) as answer:
-                if answer.status != 204:
+        for url in list(self._urls):
+            try:
+                async with session.post(f"{url}/{act}", json=services) as answer:
+                    if answer.status == 204:
+                        # The one that answers is asked first from now on.
+                        self._urls.remove(url)
+                        self._urls.insert(0, url)
+                        return
                     log.warning("%s: the proxy answers %s %s", act, answer.status, await answer.text())
-        except (aiohttp.ClientError, OSError, TimeoutError) as error:
-            log.warning("%s: the proxy at %s cannot be reached: %s", act, self._url, error)
+                    if answer.status < 500:
+                        return
+            except (aiohttp.ClientError, OSError, TimeoutError) as error:
+                log.warning("%s: the proxy at %s cannot be reached: %s", act, url, error)

@@ -1,29 +1,31 @@
-"""The conscience as a service: the registry behind verbs, expiry, a state file that survives a restart."""
+"""The conscience as a service: the registry behind verbs, expiry, files that survive a crash, its part in gossip."""
 
 from __future__ import annotations
 
 import asyncio
-import contextlib
-import json
 import logging
-import os
 import time
-from collections.abc import Mapping
+import uuid
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
 from oio.naming import is_address
 from oio.service import status
-from oio.service.conscience.registry import MAX_TAGS, Kind, Registry
+from oio.service.conscience.gossip import EVERY, Gossip
+from oio.service.conscience.journal import Journal
+from oio.service.conscience.registry import MAX_TAGS, REMOVED_FOR, Kind, Registry, Stamps
 from oio.service.conscience.scoring import Expression
-from oio.service.rpc import Arguments, RpcServer
+from oio.service.rpc import Arguments, RpcClient, RpcServer
 from oio.service.status import ServiceError
 
 log = logging.getLogger(__name__)
 
 TYPES: Final = ("account", "beanstalkd", "echo", "meta0", "meta1", "meta2", "oioproxy", "rawx", "rdir")
 EXPIRE_EVERY: Final = 1.0
-"""Seconds between looks at who has fallen silent and writes of the state file."""
+"""Seconds between looks at who has fallen silent."""
+SAVE_EVERY: Final = 10.0
+"""Seconds between snapshots. What may not be lost is in the journal before."""
 
 
 def default_kinds() -> dict[str, Kind]:
@@ -34,38 +36,57 @@ def default_kinds() -> dict[str, Kind]:
 
 
 class Conscience:
-    """Serves one namespace; `description` is what `conscience/info` answers."""
+    """Serves one namespace; `description` is what `conscience/info` answers, `state` the file of its snapshots.
+
+    `others` gives the addresses of the namespace's other consciences, `host` is where calls to them come from.
+    """
 
     def __init__(
-        self, kinds: Mapping[str, Kind], description: Mapping[str, Any], state: Path, secret: str = ""
+        self,
+        kinds: Mapping[str, Kind],
+        description: Mapping[str, Any],
+        state: Path,
+        secret: str = "",
+        others: Callable[[], Sequence[str]] = tuple,
+        host: str = "",
     ) -> None:
-        self._registry = Registry(kinds)
+        self._stamps = Stamps()
+        self._registry = Registry(kinds, self._stamps)
         self._description = dict(description)
-        self._state = state
-        self._written = ""
-        self._task: asyncio.Task[None] | None = None
+        self._boot = uuid.uuid4().hex
+        self._journal = Journal(state)
+        self._writing = asyncio.Lock()
+        self._saved = 0
+        self._rpc = RpcClient(host, secret)
+        self._gossip = Gossip(self._registry, self._rpc, others)
+        self._tasks: list[asyncio.Task[None]] = []
         self._server = RpcServer(
             {name[5:]: getattr(self, name) for name in dir(type(self)) if name[:5] == "verb_"}, secret=secret
         )
 
     async def start(self, host: str, port: int) -> str:
-        """Listen; the address. OSError when the port is taken."""
-        with contextlib.suppress(FileNotFoundError):
+        """Take up what the files and the other consciences know, and listen; the address.
+
+        OSError when the port is taken.
+        """
+        for documents in await asyncio.to_thread(lambda: list(self._journal.read())):
             try:
-                self._registry.restore(json.loads(self._state.read_text()), time.monotonic())
-            except (ValueError, KeyError, TypeError) as error:
-                log.warning("state file %s cannot be read and is started anew: %s", self._state, error)
+                self._registry.restore(documents, time.monotonic())
+            except ServiceError as error:
+                log.warning("state file %s: %s", self._journal.snapshot, error)
+        await self._gossip.ask()
         await self._server.start(host, port)
-        self._task = asyncio.create_task(self._run())
+        self._tasks = [asyncio.create_task(self._expire()), asyncio.create_task(self._exchange())]
         return self._server.address
 
     async def stop(self) -> None:
         """Write the state and stop."""
-        if self._task is not None:
-            self._task.cancel()
-            await asyncio.gather(self._task, return_exceptions=True)
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
         await self._server.stop()
-        self._write()
+        await self._rpc.close()
+        await self._save()
 
     async def verb_ping(self, _args: Arguments) -> str:
         return "OK"
@@ -78,6 +99,7 @@ class Conscience:
                     status.BAD_REQUEST, f"Invalid field [tags]: an object of at most {MAX_TAGS} tags"
                 )
             self._registry.push(document["type"], document["addr"], tags, time.monotonic())
+        await self._note(sync=False)
 
     async def verb_lock(self, args: Arguments) -> None:
         for document in self._services(args):
@@ -87,23 +109,47 @@ class Conscience:
             self._registry.lock(
                 document["type"], document["addr"], score, time.monotonic(), args.flag("create")
             )
+        await self._note(sync=True)
 
     async def verb_unlock(self, args: Arguments) -> None:
         for document in self._services(args):
             self._registry.unlock(document["type"], document["addr"], time.monotonic())
+        await self._note(sync=True)
 
     async def verb_deregister(self, args: Arguments) -> None:
         for document in self._services(args):
             self._registry.deregister(document["type"], document["addr"])
+        await self._note(sync=True)
 
     async def verb_flush(self, args: Arguments) -> None:
         self._registry.flush(args.text("type"))
+        await self._note(sync=True)
+
+    async def verb_changes(self, args: Arguments) -> Any:
+        """For another conscience: what has changed since it asked last."""
+        since = args.number("since") if args.text("boot") == self._boot else 0
+        services = self._registry.changes(since, time.monotonic())
+        return {"boot": self._boot, "version": self._registry.version, "services": services}
+
+    async def verb_merge(self, args: Arguments) -> None:
+        """From another conscience: what has changed there."""
+        services = args.raw("services")
+        if not isinstance(services, list):
+            raise ServiceError(status.BAD_REQUEST, "Expected: a list of services")
+        self._registry.merge(services, time.monotonic())
+        await self._note(sync=True, tell=False)
 
     async def verb_list(self, _args: Arguments) -> Any:
         return {
             kind: [known.document(full=True) for known in self._registry.of_type(kind)]
             for kind in sorted(self._registry.kinds)
         }
+
+    async def verb_resolve(self, args: Arguments) -> str:
+        """The address of a service of any type by its stable id; empty when nobody has it."""
+        name = args.text("name")
+        found = (self._registry.find(kind, name) for kind in sorted(self._registry.kinds))
+        return next((known.addr for known in found if known is not None), "")
 
     async def verb_info(self, _args: Arguments) -> Any:
         return self._description
@@ -123,20 +169,47 @@ class Conscience:
                 document["addr"] = known.addr
         return documents
 
-    async def _run(self) -> None:
+    async def _note(self, sync: bool, tell: bool = True) -> None:
+        """Keep what has changed, and tell the others what an operator did; ServiceError 503 when it cannot be kept."""
+        documents = self._registry.take_notable(time.monotonic())
+        if not documents:
+            return
+        try:
+            async with self._writing:
+                await asyncio.to_thread(self._journal.append, documents, sync)
+        except OSError as error:
+            log.warning("journal %s cannot be written: %s", self._journal.path, error)
+            if sync:
+                raise ServiceError(
+                    status.UNAVAILABLE, f"what was changed is not on the disk: {error}"
+                ) from error
+        if sync and tell:
+            await self._gossip.tell(documents)
+
+    async def _expire(self) -> None:
+        saved = time.monotonic()
         while True:
             await asyncio.sleep(EXPIRE_EVERY)
-            self._registry.expire(time.monotonic())
-            self._write()
+            now = time.monotonic()
+            self._registry.expire(now)
+            if now - saved > SAVE_EVERY or self._journal.long:
+                self._registry.forget_removals(self._stamps.now() - REMOVED_FOR)
+                await self._save()
+                saved = now
 
-    def _write(self) -> None:
-        text = json.dumps(self._registry.state(), sort_keys=True)
-        if text == self._written:
+    async def _exchange(self) -> None:
+        while True:
+            await asyncio.sleep(EVERY)
+            await self._gossip.ask()
+            await self._note(sync=False)
+
+    async def _save(self) -> None:
+        version = self._registry.version
+        if version == self._saved:
             return
-        coming = self._state.with_name(f"{self._state.name}.{os.getpid()}")
         try:
-            coming.write_text(text)
-            coming.replace(self._state)
-            self._written = text
+            async with self._writing:
+                await asyncio.to_thread(self._journal.save, self._registry.changes(0, time.monotonic()))
+            self._saved = version
         except OSError as error:
-            log.warning("state file %s cannot be written: %s", self._state, error)
+            log.warning("state file %s cannot be written: %s", self._journal.snapshot, error)

@@ -95,6 +95,9 @@ async def set_properties(proxy: Proxy, call: Call) -> Answer:
     if not user and not system:
         raise ServiceError(status.BAD_REQUEST, "No properties found in JSON object")
     base, peers = await locate(proxy, call)
+    for key in system.keys() & {"peers", "sys.peers"}:
+        ids = await proxy.catalogue.names_of(base.type)
+        system[key] = ",".join(ids.get(peer, peer) for peer in system[key].split(","))
     system = {key if key.startswith("sys.") else f"sys.{key}": value for key, value in system.items()}
     args = {"properties": user, "system": system}
     await proxy.directory.call(base, peers, "base_set_properties", args, call.remaining())
@@ -127,16 +130,16 @@ async def copy(proxy: Proxy, call: Call) -> Answer:
     args: dict[str, Any] = {"type": base.type, "name": base.name, "suffix": suffix(call), "local": local}
     if source:
         address = await proxy.catalogue.address_of(source)
-        await proxy.directory.ask(target, "base_copy", {**args, "from": address}, call.remaining())
+        await proxy.directory.search.ask(target, "base_copy", {**args, "from": address}, call.remaining())
         return NOTHING
     last = ServiceError(status.BASE_NOT_FOUND, "No service located")
-    master = proxy.directory.masters.get(base, ("", 0.0))[0]
+    master = proxy.directory.search.masters.get(base, ("", 0.0))[0]
     for peer in sorted(peers, key=lambda peer: peer != master):
         if peer == target:
             continue
         try:
             address = await proxy.catalogue.address_of(peer)
-            await proxy.directory.ask(target, "base_copy", {**args, "from": address}, call.remaining())
+            await proxy.directory.search.ask(target, "base_copy", {**args, "from": address}, call.remaining())
         except ServiceError as error:
             last = error
         else:
@@ -198,6 +201,8 @@ async def meta0_force(proxy: Proxy, call: Call) -> Answer:
                 raise ServiceError(status.BAD_REQUEST, f"Invalid address of {prefix}: {str(address)[:64]!r}")
     if document:
         base, peers = proxy.directory.meta0_base(), await proxy.directory.meta0_peers()
+        ids = await proxy.catalogue.names_of("meta1")
+        document = {prefix: [ids.get(one, one) for one in stored] for prefix, stored in document.items()}
         await proxy.directory.call(base, peers, "meta0_force", {"mapping": document}, call.remaining())
         proxy.directory.forget_mapping()
     return NOTHING

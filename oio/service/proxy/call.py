@@ -16,7 +16,6 @@ from oio.service.status import ServiceError
 MAX_BODY: Final = 1 << 20
 """Largest body in bytes; `meta0_force` may have 32 times as much."""
 MAX_DEPTH: Final = 32
-DEFAULT_DEADLINE: Final = 60.0
 _SEQUENCE: Final = re.compile(r"\.-?[0-9]{1,18}")
 
 

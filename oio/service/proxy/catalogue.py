@@ -11,48 +11,56 @@ from typing import Any, Final
 from oio.naming import is_address
 from oio.service import status
 from oio.service.conscience import pools
+from oio.service.conscience.ensemble import Ensemble
 from oio.service.conscience.pools import Choice, Item, Pool, Unsatisfiable
 from oio.service.rpc import RpcClient
+from oio.service.settings import Settings
 from oio.service.status import ServiceError
 
-FRESH: Final = 1.0
-"""Seconds for which the copy is used without asking again."""
+NEVER: Final = float("-inf")
 MAX_POOLS: Final = 1024
 
 
 class Catalogue:
-    """Services of the namespace as the conscience at `address` lists them."""
+    """Services of the namespace as its consciences, at these addresses, list them."""
 
-    def __init__(self, namespace: str, address: str, rpc: RpcClient) -> None:
+    def __init__(self, namespace: str, addresses: Sequence[str], rpc: RpcClient, settings: Settings) -> None:
         self.namespace = namespace
-        self.address = address
+        self.settings = settings
+        self.consciences = Ensemble(addresses, rpc)
         self.own_pools: dict[str, Pool] = {}
-        self._rpc = rpc
         self._lists: dict[str, list[dict[str, Any]]] = {}
         self._info: dict[str, Any] = {}
-        self._loaded = -FRESH
+        self._loaded = NEVER
         self._lock = asyncio.Lock()
         self._chance = random.SystemRandom()
 
     async def change(self, verb: str, args: Mapping[str, Any]) -> None:
         """Have the conscience change something, and look again."""
-        await self._rpc.call(self.address, verb, args)
-        self._loaded = -FRESH
+        await self.consciences.call(verb, args, self.settings.number("proxy.outgoing.timeout.conscience"))
+        self._loaded = NEVER
 
     async def refresh(self) -> None:
         """Ask the conscience if the copy is old; an old copy is better than none."""
-        if time.monotonic() - self._loaded < FRESH:
+        if self._is_fresh():
             return
+        asked = time.monotonic()
         async with self._lock:
-            if time.monotonic() - self._loaded < FRESH:
+            # Whoever waited takes what the one before has got.
+            if self._is_fresh() or self._loaded > asked:
                 return
+            limit = self.settings.number("proxy.outgoing.timeout.conscience")
             try:
-                self._lists = await self._rpc.call(self.address, "list", {}, 5.0)
-                self._info = self._info or await self._rpc.call(self.address, "info", {}, 5.0)
+                self._lists = await self.consciences.call("list", {}, limit)
+                self._info = self._info or await self.consciences.call("info", {}, limit)
             except ServiceError as error:
                 if not self._lists:
                     raise ServiceError(status.UNAVAILABLE, f"Conscience error: {error.message}") from error
             self._loaded = time.monotonic()
+
+    def _is_fresh(self) -> bool:
+        seconds = self.settings.number("proxy.period.cs.downstream")
+        return self.settings.is_on("proxy.cache.enabled") and time.monotonic() - self._loaded < seconds
 
     async def info(self) -> dict[str, Any]:
         """The description of the namespace."""
@@ -87,6 +95,18 @@ class Catalogue:
             if found is not None:
                 return str(found["addr"])
         raise ServiceError(status.NOT_FOUND, f"Service ID [{name}] not found")
+
+    async def names_of(self, service_type: str) -> dict[str, str]:
+        """Address -> stable id of those services of a type that have one: it is the id that is stored of them."""
+        return {
+            str(service["addr"]): str(service["tags"]["tag.service_id"])
+            for service in (await self._listed()).get(service_type, ())
+            if service["tags"].get("tag.service_id")
+        }
+
+    async def _listed(self) -> dict[str, list[dict[str, Any]]]:
+        await self.refresh()
+        return self._lists
 
     async def items(self) -> list[Item]:
         """All services as pools see them."""
@@ -132,7 +152,7 @@ class Catalogue:
 
     def forget(self) -> None:
         """Look again at the next question."""
-        self._loaded = -FRESH
+        self._loaded = NEVER
 
     def create_pool(self, pool: Pool, force: bool) -> None:
         """Add a pool to this proxy; ServiceError 421 when there is one of that name and not `force`."""

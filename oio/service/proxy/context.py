@@ -13,7 +13,6 @@ from oio.service.proxy.directory import Directory
 from oio.service.rpc import RpcClient
 from oio.service.settings import Settings
 
-LOCAL_FRESH: Final = 30.0
 MAX_LOCAL: Final = 4096
 
 
@@ -36,8 +35,8 @@ class Proxy:
             self.local.pop(next(iter(self.local)))
 
     def recent_local(self) -> list[dict[str, Any]]:
-        """Services that registered through this proxy in the last 30 s."""
-        oldest = time.monotonic() - LOCAL_FRESH
+        """Services that registered through this proxy in the last 30 s, or what is set."""
+        oldest = time.monotonic() - self.settings.microseconds("proxy.ttl.services.local")
         return [service for since, service in self.local.values() if since > oldest]
 
 

@@ -9,44 +9,28 @@ from typing import Any, Final
 
 from oio.naming import BaseName, meta1_base, meta2_base
 from oio.service import deadline, status
+from oio.service.master_search import MasterSearch
 from oio.service.proxy.catalogue import Catalogue
 from oio.service.rpc import RpcClient
-from oio.service.status import NETWORK_STATUSES, ServiceError
+from oio.service.status import ServiceError
 from oio.service.verbs import meta0
 
 MAPPING_FRESH: Final = 10.0
 """Seconds for which the mapping of prefixes is used without asking meta0 again."""
-AVOID: Final = 1.0
-"""Seconds for which a service that could not be reached is not tried: less than a lease, so that a restart is seen."""
-AVOID_SILENT: Final = 5.0
-"""The same for one that was reached and did not answer: it costs seconds to find that out again."""
-MAX_FAILED: Final = 4096
-PATIENCE: Final = 6.0
-"""Seconds that a request waits for a base to get a master again."""
-LAST_ROUND: Final = 0.3
-"""Seconds that must be left for another round: one cut short would hide what the former ones found out."""
-FOR_MASTER: Final = 0.7
-"""What of its time a read waits for a master; the rest is for any copy that is there."""
-MASTER_FRESH: Final = 1800.0
-MAX_MASTERS: Final = 65536
-CALL_TIMEOUT: Final = 8.0
-"""Seconds that a service has to answer: a master asks its peers twice at most."""
 NEVER: Final = "never"
 """Marks the answer of a peer that knows of no such base anywhere."""
-_NOT_SENT: Final = (status.REFUSED, status.CONNECT_TIMEOUT, status.NO_ROUTE, status.AVOIDED)
 
 
 class Directory:
-    """Bases and their peers, with bounded memories of masters and of unreachable services."""
+    """Bases and their peers."""
 
     def __init__(self, namespace: str, digits: int, catalogue: Catalogue, rpc: RpcClient) -> None:
         self.namespace = namespace
         self.digits = digits
         self.catalogue = catalogue
+        self.settings = catalogue.settings
         self.rpc = rpc
-        self.masters: dict[BaseName, tuple[str, float]] = {}
-        self._down: dict[str, float] = {}
-        self._failed: dict[str, float] = {}
+        self.search = MasterSearch(catalogue.address_of, rpc, self.settings, self.forget_mapping)
         self._table: list[tuple[str, ...]] = []
         self._loaded = -MAPPING_FRESH
         self._lock = asyncio.Lock()
@@ -68,7 +52,8 @@ class Directory:
     async def mapping(self, fresh: bool = False) -> list[tuple[str, ...]]:
         """The meta1 services of every prefix."""
         async with self._lock:
-            if fresh or time.monotonic() - self._loaded > MAPPING_FRESH:
+            cached = self.settings.is_on("proxy.cache.enabled") and not fresh
+            if not cached or time.monotonic() - self._loaded > MAPPING_FRESH:
                 stored = await self.call(
                     self.meta0_base(), await self.meta0_peers(), "meta0_list", {}, 10.0, safe=True
                 )
@@ -142,111 +127,18 @@ class Directory:
         once their outcome is open. A meta1 base that has never been is founded where the mapping says now.
         """
         try:
-            return await self._call(base, peers, verb, args, timeout, safe)
+            return await self.search.call(base, peers, verb, args, timeout, repeat=safe, stale=safe)
         except ServiceError as error:
             if not never_founded(base, error.status, error.body):
                 raise
         holders = await self.founders(base)
-        return await self._call(base, holders, verb, {**args, "found": True}, deadline.left(timeout), safe)
+        return await self.search.call(
+            base, holders, verb, {**args, "found": True}, deadline.left(timeout), repeat=safe, stale=safe
+        )
 
     async def founders(self, base: BaseName) -> list[str]:
         """Where a meta1 base is to be founded, as meta0 says now and not as it said a while ago."""
         return list((await self.mapping(fresh=True))[int(base.name, 16)])
-
-    async def _call(
-        self,
-        base: BaseName,
-        peers: Sequence[str],
-        verb: str,
-        args: Mapping[str, Any],
-        timeout: float,
-        safe: bool,
-    ) -> Any:
-        full = {**args, "type": base.type, "name": base.name, "peers": list(peers)}
-        end = time.monotonic() + min(FOR_MASTER * timeout if safe else timeout, PATIENCE)
-        last = ServiceError(status.AVOIDED, "No service replied")
-        told: ServiceError | None = None
-        while True:
-            queue = self._order(base, peers)
-            tried: set[str] = set()
-            while queue:
-                peer = queue.pop(0)
-                if peer in tried:
-                    continue
-                tried.add(peer)
-                try:
-                    answer = await self.ask(peer, verb, full, min(timeout, CALL_TIMEOUT))
-                except ServiceError as error:
-                    last = self._judge(base, peer, error, queue, safe, told)
-                    # What a peer says of the base tells more than that others are silent.
-                    told = last if last.status == status.UNAVAILABLE else told
-                else:
-                    self._remember(base, peer)
-                    return answer
-            if time.monotonic() >= end - LAST_ROUND:
-                break
-            await asyncio.sleep(0.1)
-        if safe:
-            for peer in self._order(base, peers):
-                try:
-                    return await self.ask(peer, verb, {**full, "stale": True}, min(timeout, CALL_TIMEOUT))
-                except ServiceError as error:
-                    last = error if error.status not in NETWORK_STATUSES else last
-        if told is not None:
-            raise told
-        if last.status in NETWORK_STATUSES or last.status == status.REDIRECT:
-            text = f"No service replied (last error: ({last.status}) {last.message})"
-            raise ServiceError(status.UNAVAILABLE, text) from last
-        raise last
-
-    def _judge(
-        self,
-        base: BaseName,
-        peer: str,
-        error: ServiceError,
-        queue: list[str],
-        safe: bool,
-        told: ServiceError | None,
-    ) -> ServiceError:
-        """What an error means for the search: the error when it goes on, raised when it ends."""
-        self.masters.pop(base, None)
-        if error.status == status.REDIRECT:
-            queue.insert(0, error.message)
-            return error
-        if error.status in NETWORK_STATUSES:
-            if not safe and error.status not in _NOT_SENT:
-                known = f"{told.message}; " if told is not None else ""
-                text = f"{known}{error.message}; the outcome is open"
-                raise ServiceError(status.UNAVAILABLE, text) from error
-            return error
-        if error.status == status.UNAVAILABLE and (safe or not error.body):
-            return error
-        if error.status == status.BASE_NOT_FOUND and error.message.startswith("Base not managed"):
-            self.forget_mapping()
-            return error
-        raise error
-
-    async def ask(self, name: str, verb: str, args: Mapping[str, Any], timeout: float) -> Any:
-        """Call one service by name; one that could not be reached is avoided for a while."""
-        address = await self.catalogue.address_of(name)
-        if self._down.get(address, 0.0) > time.monotonic():
-            raise ServiceError(status.AVOIDED, "Request avoided, service marked down")
-        patience = deadline.left(timeout)
-        try:
-            answer = await self.rpc.call(address, verb, args, timeout)
-        except ServiceError as error:
-            if error.status in NETWORK_STATUSES:
-                silent = error.status == status.READ_TIMEOUT
-                # When the client was in a hurry, silence only means that others are asked first.
-                if not silent or patience >= CALL_TIMEOUT:
-                    self._down[address] = time.monotonic() + (AVOID_SILENT if silent else AVOID)
-                self._failed[name] = time.monotonic()
-                for remembered in (self._down, self._failed):
-                    if len(remembered) > MAX_FAILED:
-                        remembered.pop(next(iter(remembered)))
-            raise
-        self._failed.pop(name, None)
-        return answer
 
     async def each(
         self, base: BaseName, asked: Sequence[str], verb: str, args: Mapping[str, Any], timeout: float
@@ -257,7 +149,7 @@ class Directory:
         async def one(peer: str) -> dict[str, Any]:
             try:
                 address = await self.catalogue.address_of(peer)
-                body = await self.rpc.call(address, verb, full, min(timeout, CALL_TIMEOUT))
+                body = await self.rpc.call(address, verb, full, min(timeout, self.search.patience))
             except ServiceError as error:
                 never = never_founded(base, error.status, error.body)
                 answer = {"status": {"status": error.status, "message": error.message}, "body": ""}
@@ -266,19 +158,6 @@ class Directory:
 
         answers = await asyncio.gather(*(one(peer) for peer in asked))
         return dict(zip(asked, answers, strict=True))
-
-    def _order(self, base: BaseName, peers: Sequence[str]) -> list[str]:
-        """The peers, the remembered master first, those that failed last at the end."""
-        master, since = self.masters.get(base, ("", 0.0))
-        known = master if time.monotonic() - since < MASTER_FRESH else ""
-        found = dict.fromkeys([*filter(None, (known,)), *peers])
-        return sorted(found, key=lambda peer: (self._failed.get(peer, 0.0), peer != known))
-
-    def _remember(self, base: BaseName, peer: str) -> None:
-        self.masters.pop(base, None)
-        self.masters[base] = (peer, time.monotonic())
-        if len(self.masters) > MAX_MASTERS:
-            self.masters.pop(next(iter(self.masters)))
 
 
 def never_founded(base: BaseName, code: int, body: object) -> bool:

@@ -6,9 +6,9 @@ from typing import Any, Final
 
 from oio.naming import is_service_id
 from oio.service import status
+from oio.service.master_search import MAX_MASTERS
 from oio.service.proxy.call import NOTHING, Answer, Call
 from oio.service.proxy.context import Proxy, Route, Routes
-from oio.service.proxy.directory import MAX_MASTERS
 from oio.service.proxy.exposition import exposed
 from oio.service.status import ServiceError
 
@@ -17,7 +17,7 @@ TIMEOUT: Final = 5.0
 
 async def show_status(proxy: Proxy, call: Call) -> Answer:
     return Answer(
-        text=f"counter req.hits {proxy.requests}\ngauge cache.masters {len(proxy.directory.masters)}\n"
+        text=f"counter req.hits {proxy.requests}\ngauge cache.masters {len(proxy.directory.search.masters)}\n"
     )
 
 
@@ -41,11 +41,13 @@ def values(call: Call) -> dict[str, str]:
 
 
 async def cache_status(proxy: Proxy, call: Call) -> Answer:
-    count = len(proxy.directory.masters)
+    count = len(proxy.directory.search.masters)
+    most = min(MAX_MASTERS, int(proxy.settings.number("resolver.cache.srv.max.default")))
+    ttl = int(proxy.settings.microseconds("proxy.ttl.services.master"))
     return Answer(
         document={
             "csm0": {"count": len(proxy.catalogue.own_pools), "max": MAX_MASTERS, "ttl": 10},
-            "meta1": {"count": count, "max": MAX_MASTERS, "ttl": 1800},
+            "meta1": {"count": count, "max": most, "ttl": ttl},
         }
     )
 
@@ -61,7 +63,7 @@ async def flush_high(proxy: Proxy, call: Call) -> Answer:
 
 
 async def flush_low(proxy: Proxy, call: Call) -> Answer:
-    proxy.directory.masters.clear()
+    proxy.directory.search.masters.clear()
     return NOTHING
 
 
@@ -70,34 +72,36 @@ async def flush_local(proxy: Proxy, call: Call) -> Answer:
     return await flush_low(proxy, call)
 
 
-async def ask(proxy: Proxy, call: Call, verb: str, args: dict[str, Any]) -> Any:
-    """Call a verb of the service in the query."""
+async def ask(proxy: Proxy, call: Call, verb: str, args: dict[str, Any], limit: str = "") -> Any:
+    """Call a verb of the service in the query; `limit` is the live variable with the seconds that it may take."""
     name = call.query.get("id", "")
     if not name:
         raise ServiceError(status.BAD_REQUEST, "Missing SRVID")
     if not is_service_id(name):
         raise ServiceError(status.BAD_REQUEST, f"Invalid SRVID {name[:64]!r}")
+    seconds = proxy.settings.number(limit) if limit else TIMEOUT
     address = await proxy.catalogue.address_of(name)
-    return await proxy.rpc.call(address, verb, args, min(TIMEOUT, call.remaining()))
+    return await proxy.rpc.call(address, verb, args, min(seconds, call.remaining()))
 
 
 async def info(proxy: Proxy, call: Call) -> Answer:
-    told = await ask(proxy, call, "info", {})
+    told = await ask(proxy, call, "info", {}, "proxy.outgoing.timeout.info")
     if call.query.get("format") == "prometheus":
         return Answer(text=exposed(call.query["id"], told))
     return Answer(document=told)
 
 
 async def service_config(proxy: Proxy, call: Call) -> Answer:
-    return Answer(document=await ask(proxy, call, "get_settings", {}))
+    return Answer(document=await ask(proxy, call, "get_settings", {}, "proxy.outgoing.timeout.config"))
 
 
 async def set_service_config(proxy: Proxy, call: Call) -> Answer:
-    return Answer(document=await ask(proxy, call, "set_settings", {"values": values(call)}))
+    args = {"values": values(call)}
+    return Answer(document=await ask(proxy, call, "set_settings", args, "proxy.outgoing.timeout.config"))
 
 
 async def stats(proxy: Proxy, call: Call) -> Answer:
-    counters = await ask(proxy, call, "stats", {})
+    counters = await ask(proxy, call, "stats", {}, "proxy.outgoing.timeout.stat")
     if call.query.get("format") == "prometheus":
         return Answer(text=exposed(call.query["id"], counters))
     return Answer(text="".join(f"counter {name} {value}\n" for name, value in counters.items()))
@@ -116,7 +120,10 @@ async def balance(proxy: Proxy, call: Call) -> Answer:
     limit = call.query.get("max", "0")
     if not limit.isascii() or not limit.isdigit() or len(limit) > 9:
         raise ServiceError(status.BAD_REQUEST, "Invalid parameter 'max'")
-    return Answer(document=await ask(proxy, call, "balance", {"max": int(limit)}))
+    idle = call.query.get("inactivity", "0")
+    if not idle.isascii() or not idle.isdigit() or len(idle) > 9:
+        raise ServiceError(status.BAD_REQUEST, "Invalid parameter 'inactivity'")
+    return Answer(document=await ask(proxy, call, "balance", {"max": int(limit), "inactivity": int(idle)}))
 
 
 async def bases(proxy: Proxy, call: Call) -> Answer:

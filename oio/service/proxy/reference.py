@@ -153,6 +153,7 @@ async def linked_references(proxy: Proxy, call: Call) -> Answer:
     if not text.isascii() or not text.isdigit() or not 1 <= int(text[:6]) <= MAX_PAGE:
         raise ServiceError(status.BAD_REQUEST, f"Invalid parameter 'limit': 1 to {MAX_PAGE} is expected")
     limit = int(text[:6])
+    host = (await proxy.catalogue.names_of(kind)).get(host, host)
     args = {"service_type": kind, "host": host, "after": after, "limit": limit + 1}
     rows = await meta1(proxy, call, "ref_linked", args, safe=True)
     found = [{"cid": cid, "account": account, "name": name} for cid, account, name in rows[:limit]]
@@ -235,8 +236,10 @@ async def description(proxy: Proxy, document: dict[str, Any], kind: str) -> dict
     hosts = document["host"].split(",")
     if not all(is_service_id(host) for host in hosts) or len(hosts) > 64:
         raise ServiceError(status.BAD_REQUEST, f"Invalid field [host]: {document['host'][:64]!r}")
+    ids = await proxy.catalogue.names_of(kind)
+    host = ",".join(ids.get(one, one) for one in hosts)
     arguments = check_name(document.get("args", ""), "args")
-    return {"seq": document["seq"], "service_type": kind, "host": document["host"], "service_args": arguments}
+    return {"seq": document["seq"], "service_type": kind, "host": host, "service_args": arguments}
 
 
 def update_policy(text: str, kind: str) -> Policy:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import hmac
+import ipaddress
 import json
 import logging
 import time
@@ -13,7 +15,7 @@ from aiohttp import web
 
 from oio.service import deadline, status
 from oio.service.proxy import admin, conscience, container, own, reference
-from oio.service.proxy.call import DEFAULT_DEADLINE, MAX_BODY, Answer, Call
+from oio.service.proxy.call import MAX_BODY, Answer, Call
 from oio.service.proxy.catalogue import Catalogue
 from oio.service.proxy.context import Proxy, Route, Routes
 from oio.service.proxy.directory import Directory
@@ -30,16 +32,32 @@ IN_NAMESPACE: Final[Routes] = {
     **container.ROUTES,
     **conscience.ROUTES,
 }
+ADMIN_SECRET_HEADER: Final = "x-oio-admin-secret"
+"""Proves the admin right from elsewhere than this machine."""
+GUARDED: Final = ("admin/", "forward/")
+"""Paths that need the admin right; besides them, changing this proxy's own variables."""
 NO_HANDLER: Final = ServiceError(status.NOT_FOUND, "No handler found")
 LARGE: Final = ("admin/meta0_force",)
 
 
 class ProxyServer:
-    """Serves a namespace over HTTP. `conscience_address` is where its conscience listens."""
+    """Serves a namespace over HTTP. `consciences` is the comma list of where its consciences listen.
 
-    def __init__(self, namespace: str, conscience_address: str, settings: Settings, secret: str = "") -> None:
+    Who calls from this machine may do everything; others must know `admin_secret` to administer, and cannot if it is
+    empty.
+    """
+
+    def __init__(
+        self,
+        namespace: str,
+        consciences: str,
+        settings: Settings,
+        secret: str = "",
+        admin_secret: str = "",
+    ) -> None:
+        self._admin_secret = admin_secret
         rpc = RpcClient(secret=secret)
-        catalogue = Catalogue(namespace, conscience_address, rpc)
+        catalogue = Catalogue(namespace, consciences.split(","), rpc, settings)
         directory = Directory(namespace, int(settings["ns.meta1_digits"]), catalogue, rpc)
         self.proxy = Proxy(namespace, rpc, catalogue, directory, settings)
         self._runner: web.AppRunner | None = None
@@ -84,9 +102,17 @@ class ProxyServer:
 
     async def _answer(self, request: web.Request) -> Answer:
         route, path = self._route(request)
+        if path.startswith(GUARDED) or (request.method, path) == ("POST", "config"):
+            proof = request.headers.get(ADMIN_SECRET_HEADER, "")
+            if not may_administer(request.remote or "", proof, self._admin_secret):
+                raise ServiceError(
+                    status.NOT_ALLOWED,
+                    "Administration needs the admin right: call from the proxy's machine or know its admin secret",
+                )
         body = await self._body(request, path)
         told = deadline.told(request.headers.get(deadline.HEADER, ""))
-        seconds = DEFAULT_DEADLINE if told is None else min(DEFAULT_DEADLINE, deadline.SHARE * told)
+        most = self.proxy.settings.microseconds("proxy.request.max_delay")
+        seconds = most if told is None else min(most, deadline.SHARE * told)
         headers = {name.lower(): value for name, value in request.headers.items()}
         end = time.monotonic() + seconds
         call = Call(self.proxy.namespace, dict(request.query), headers, body, end)
@@ -124,6 +150,18 @@ class ProxyServer:
         if len(body) > limit:
             raise ServiceError(413, "Body too large: at most 1 MiB is allowed, 32 MiB for meta0_force")
         return body
+
+
+def may_administer(caller: str, told: str, secret: str) -> bool:
+    """Whether a caller at that address, who told a secret, has the admin right."""
+    try:
+        address = ipaddress.ip_address(caller.partition("%")[0])
+    except ValueError:
+        return False
+    mapped = getattr(address, "ipv4_mapped", None)
+    if (mapped or address).is_loopback:
+        return True
+    return bool(secret) and hmac.compare_digest(told.encode(), secret.encode())
 
 
 def failure(error: ServiceError) -> Answer:

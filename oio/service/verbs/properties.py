@@ -8,9 +8,15 @@ from typing import Final
 
 import apsw
 
+from oio.service import status
+from oio.service.status import ServiceError
+
 USER: Final = "user."
 DELETED: Final = "sys.m2.deleted"
 """Row of a base whose deletion is decided; its value is the number that tells the base from others of its name."""
+STATUS: Final = "sys.status"
+"""Row that says whether a base is enabled (`0`, or no row), takes no changes (`1`), or nothing at all (`2`)."""
+_STATES: Final = {"1": "frozen", "2": "disabled"}
 _OWN: Final = ("schema_version", "version:main.", "sys.name", "sys.type", "sys.deleting.", DELETED)
 """Rows that nobody sets from outside."""
 
@@ -21,6 +27,14 @@ def rows(db: apsw.Connection) -> dict[str, str]:
         str(key): value.decode("utf-8", "replace") if isinstance(value, bytes) else str(value)
         for key, value in db.execute("SELECT k, v FROM admin ORDER BY k")
     }
+
+
+def require_enabled(db: apsw.Connection, writing: bool) -> None:
+    """ServiceError 436 when the base is frozen and something is to be written, or when it is disabled."""
+    found = db.execute("SELECT v FROM admin WHERE k=?", (STATUS,)).fetchone()
+    state = _STATES.get(str(found[0])) if found is not None else None
+    if state is not None and (writing or state != "frozen"):
+        raise ServiceError(status.FROZEN, f"the base is {state}")
 
 
 def split(stored: Mapping[str, str]) -> tuple[dict[str, str], dict[str, str]]:

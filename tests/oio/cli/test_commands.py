@@ -12,8 +12,11 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from tests.oio.directory.on_services import ACCOUNT, Package
 from tests.oio.directory.services_in_memory import by_base
+from tests.oio.lease_stores import in_a_file
 from tests.oio.service.cluster import eventually
 
 Run = Callable[..., tuple[int, str, str]]
@@ -72,7 +75,6 @@ def test_what_cannot_be_is_said_and_ends_with_status_1(cli: Run) -> None:
         (("nonsense",), "nonsense"),
         (("directory", "decommission", "127.0.0.1:1"), "no meta1 service"),
         (("directory", "rebalance", "--workers", "100"), "less than or equal to 64"),
-        (("zk", "stat"), "keeps its leases in a file"),
         (("zk", "armageddon"), "--I-know-what-I-am-doing"),
         (("election", "status", "meta2", "unknown-reference"), "no such user"),
     ):
@@ -127,9 +129,15 @@ def test_elections(live: Package, cli: Run) -> None:
     assert list(balanced[0]) == ["Id", "Status", "Count"]
     assert {row["Status"] for row in balanced} == {200}
     assert cli("openio", "election", "balance", "meta1", "--average")[0] == 0
-    status, _, err = cli("openio", "election", "check", "meta2", "elected")
-    assert status == 1
-    assert "keeps its leases in a file" in err
+
+
+@in_a_file
+def test_without_zookeeper_there_is_nothing_to_look_at(live: Package, cli: Run) -> None:
+    live.directory.create(ACCOUNT, "looked-at")
+    for arguments in (("zk", "stat"), ("election", "check", "meta1", "looked-at")):
+        status, _, err = cli("openio", *arguments)
+        assert status == 1
+        assert "keeps its leases in a file" in err
 
 
 def test_the_mapping_is_shown_checked_and_restored(live: Package, cli: Run, tmp_path: Path) -> None:
@@ -157,6 +165,7 @@ def test_the_mapping_is_shown_checked_and_restored(live: Package, cli: Run, tmp_
     assert cli("openio", "directory", "warmup", "--concurrency", "4")[0] == 0
 
 
+@pytest.mark.long
 def test_a_decommission_is_shown_killed_and_finished_and_a_rebalance_undoes_it(
     live: Package, cli: Run
 ) -> None:

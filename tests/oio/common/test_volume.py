@@ -27,7 +27,7 @@ def test_a_volume_is_claimed_once(tmp_path: Path) -> None:
 async def test_a_service_refuses_the_volume_of_another(tmp_path: Path) -> None:
     async with directory(tmp_path, {"meta0": 1, "meta1": 1}) as running:
         (meta,) = running.metas["meta1"]
-        assert check_volume(meta.volume, "meta1") == ("OPENIO", meta.node.address)
+        assert check_volume(meta.volume, "meta1") == ("OPENIO", meta.node.name)
         stranger = MetaService("meta1", "OPENIO", meta.volume, leases_of(tmp_path))
         with pytest.raises(ValueError, match="give the service a folder of its own"):
             await stranger.start(HOST, 0)

@@ -10,12 +10,16 @@ from contextlib import contextmanager
 from typing import Any
 from urllib.parse import urlencode
 
+import apsw
 import urllib3
+from kazoo.client import KazooClient
 
 from oio.service import supervisor
 from oio.service.cli import bootstrap
 from oio.service.deployment import Deployment
 from oio.service.lease.sqlite import make_lease_file
+from tests.oio.lease_stores import with_leases
+from tests.oio.service.zookeeper_server import Server
 
 PATIENCE = 60.0
 SERVICE = "oio.service.process"
@@ -27,9 +31,10 @@ class Cluster:
     def __init__(self, deployment: Deployment, program: str = SERVICE) -> None:
         self.deployment = deployment
         self.program = program
-        self.pool = urllib3.PoolManager(retries=False, timeout=30.0)
+        self.pool = urllib3.PoolManager(retries=False, timeout=30.0, maxsize=16)
         self.url = f"http://{deployment.address('proxy-1')}/v3.0/{deployment.namespace}"
         self.acknowledged: dict[str, str] = {}
+        self.lease_server: Server | None = None
 
     def ask(
         self, method: str, path: str, body: Any = None, seconds: float = 30.0, **query: str
@@ -67,7 +72,7 @@ class Cluster:
         return self.name(masters[0])
 
     def name(self, address: str) -> str:
-        return next(n for n in self.deployment.names() if self.deployment.address(n) == address)
+        return next(n for n in self.deployment.names() if address in (n, self.deployment.address(n)))
 
     def signal(self, name: str, number: signal.Signals) -> None:
         process = supervisor.running(self.deployment, name)
@@ -102,6 +107,46 @@ class Cluster:
         ]
         return all(one == seen[0] for one in seen)
 
+    @contextmanager
+    def without_leases(self) -> Iterator[None]:
+        """Take the store of the leases away for a while."""
+        if self.lease_server is not None:
+            self.lease_server.kill()
+            try:
+                yield
+            finally:
+                self.lease_server.start()
+            return
+        store = self.deployment.lease_file
+        away = store.with_name("away")
+        store.rename(away)
+        try:
+            yield
+        finally:
+            away.rename(store)
+
+    def leases_given(self) -> int:
+        """How often a lease was given to anybody so far."""
+        if self.lease_server is not None:
+            return self._nodes_made(self.lease_server.hosts)
+        connection = apsw.Connection(str(self.deployment.lease_file), flags=apsw.SQLITE_OPEN_READONLY)
+        try:
+            return int(next(iter(connection.execute("SELECT token FROM counter")))[0])  # type: ignore[arg-type]
+        finally:
+            connection.close()
+
+    def _nodes_made(self, hosts: str) -> int:
+        client = KazooClient(hosts=hosts)
+        client.start(timeout=PATIENCE)
+        try:
+            root = f"/hc/ns/{self.deployment.namespace}/el"
+            folders = [client.get(f"{root}/{kind}")[1] for kind in client.get_children(root)]
+            # Every change of children is a node that was made or one that went.
+            return sum((stat.cversion + stat.numChildren) // 2 for stat in folders)
+        finally:
+            client.stop()
+            client.close()
+
     def check(self) -> None:
         """Every write that was acknowledged is there."""
         stored = self.stored()
@@ -118,11 +163,20 @@ def eventually(condition: Callable[[], bool]) -> None:
 @contextmanager
 def running(deployment: Deployment, program: str = SERVICE) -> Iterator[Cluster]:
     """Start everything, with one reference; end everything."""
+    with with_leases(deployment) as (wanted, server):
+        with _running(wanted, program) as found:
+            found.lease_server = server
+            yield found
+
+
+@contextmanager
+def _running(deployment: Deployment, program: str) -> Iterator[Cluster]:
     deployment.save()
     make_lease_file(deployment.lease_file)
     names = deployment.names()
     try:
-        for group in (names[:1], names[1:]):
+        first = len(deployment.conscience_names())
+        for group in (names[:first], names[first:]):
             for name in group:
                 supervisor.start(deployment, name, program)
             for name in group:

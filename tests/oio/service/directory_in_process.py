@@ -13,11 +13,12 @@ import aiohttp
 
 from oio.service.conscience.server import Conscience, default_kinds
 from oio.service.deployment import Deployment, initial_mapping
-from oio.service.lease.sqlite import SqliteLeases, make_lease_file
+from oio.service.lease import LeaseStore
 from oio.service.meta import DEFAULT_TTL, MetaService
 from oio.service.proxy.server import ProxyServer
 from oio.service.rpc import RpcClient
 from oio.service.settings import Settings
+from tests.oio.lease_stores import leases_in, make_leases
 
 HOST = "127.0.0.1"
 
@@ -56,9 +57,9 @@ class Running:
         assert status == 204, answer
 
 
-def leases_of(folder: Path) -> SqliteLeases:
+def leases_of(folder: Path, ttl: float = DEFAULT_TTL) -> LeaseStore:
     """The leases of the directory in `folder`."""
-    return SqliteLeases(folder / "leases")
+    return leases_in(folder, ttl)
 
 
 @asynccontextmanager
@@ -67,11 +68,15 @@ async def directory(
     counts: dict[str, int],
     description: dict[str, Any] | None = None,
     ttl: float = DEFAULT_TTL,
+    named: bool = False,
 ) -> AsyncIterator[Running]:
-    """So many services of each type, with leases of `ttl` seconds, registered and bootstrapped with two digits."""
+    """So many services of each type, with leases of `ttl` seconds, registered and bootstrapped with two digits.
+
+    `named`: they have stable ids like `meta1-2`.
+    """
     deployment = Deployment(folder)
     folder.mkdir(exist_ok=True)
-    make_lease_file(folder / "leases")
+    make_leases(folder)
     # Nobody registers again here, however long the test takes.
     kinds = {name: replace(kind, timeout=86400.0) for name, kind in default_kinds().items()}
     conscience = Conscience(kinds, description or deployment.description(), folder / "conscience.json")
@@ -86,14 +91,22 @@ async def directory(
             running = Running(url, session, conscience=address, started=started)
             for kind, count in counts.items():
                 for number in range(1, count + 1):
-                    meta = MetaService(kind, "OPENIO", folder / f"{kind}-{number}", leases_of(folder), ttl)
-                    started.insert(0, meta)
-                    place = f"site{number}.rack.host.vol{number}"
-                    await running.push(
-                        kind, await meta.start(HOST, 0), **{"tag.loc": place, "tag.slots": kind}
+                    meta = MetaService(
+                        kind,
+                        "OPENIO",
+                        folder / f"{kind}-{number}",
+                        leases_of(folder, ttl),
+                        ttl,
+                        service_id=f"{kind}-{number}" if named else "",
+                        consciences=[address],
                     )
+                    started.insert(0, meta)
+                    tags = {"tag.loc": f"site{number}.rack.host.vol{number}", "tag.slots": kind}
+                    if named:
+                        tags["tag.service_id"] = f"{kind}-{number}"
+                    await running.push(kind, await meta.start(HOST, 0), **tags)
                     running.metas.setdefault(kind, []).append(meta)
-            addresses = [meta.node.address for meta in running.metas["meta1"]]
+            addresses = [meta.address for meta in running.metas["meta1"]]
             mapping = json.dumps(initial_mapping(addresses, min(3, len(addresses)), 2)).encode()
             assert await running.ask("POST", "/v3.0/OPENIO/admin/meta0_force", body=mapping) == (204, None)
             yield running

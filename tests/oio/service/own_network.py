@@ -14,14 +14,19 @@ _libc = ctypes.CDLL(None, use_errno=True)
 
 
 @contextmanager
-def own_network() -> Iterator[None]:
-    """Move this thread into a new network namespace with nothing but loopback, and back. Needs root."""
+def own_network(*addresses: str) -> Iterator[None]:
+    """Move this thread into a new network namespace with nothing but loopback and these addresses, and back.
+
+    Needs root.
+    """
     home = os.open("/proc/thread-self/ns/net", os.O_RDONLY)
     try:
         if _libc.unshare(CLONE_NEWNET) != 0:
             raise OSError(ctypes.get_errno(), "unshare")
         try:
             subprocess.run(["ip", "link", "set", "lo", "up"], check=True)
+            for address in addresses:
+                subprocess.run(["ip", "address", "add", f"{address}/32", "dev", "lo"], check=True)
             yield
         finally:
             if _libc.setns(home, CLONE_NEWNET) != 0:

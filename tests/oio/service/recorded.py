@@ -34,7 +34,7 @@ def addresses(running: Running) -> dict[str, str]:
     pairs = {}
     for kind, metas in running.metas.items():
         for number, meta in enumerate(metas):
-            pairs[f"127.0.0.1:{FIRST_PORT[kind] + number}"] = meta.node.address
+            pairs[f"127.0.0.1:{FIRST_PORT[kind] + number}"] = meta.node.name
     return pairs
 
 

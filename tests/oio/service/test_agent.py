@@ -88,13 +88,16 @@ async def until(running: Running, condition: Any) -> list[Any]:
 
 
 async def test_a_service_comes_up_goes_down_and_is_deregistered(tmp_path: Path) -> None:
+    """Of the two proxies that the agent knows, the first one is down."""
     async with directory(tmp_path / "directory", {"meta0": 1, "meta1": 1}) as running:
         rdir = Rdir(tmp_path / "rdir")
         address = await rdir.start("127.0.0.1", 0)
         checks = "checks: [{type: tcp}, {type: asn1}]\nstats: [{type: volume, path: /}, {type: system}]\n"
         text = SERVICE.format(port=address.rpartition(":")[2], id="rdir-1") + checks
         agent = parse_agent("agent.yml", AGENT + "fall: 2\nderegister_on_exit: true\n")
-        watching = Watching(agent, [parse_service("rdir.yml", text)], running.url.removeprefix("http://"))
+        watching = Watching(
+            agent, [parse_service("rdir.yml", text)], f"127.0.0.1:1;{running.url.removeprefix('http://')}"
+        )
         stop = asyncio.Event()
         task = asyncio.create_task(watching.run(stop))
         try:

@@ -17,7 +17,7 @@ from tests.oio.service.cluster import Cluster, eventually
 NOBODY = "127.0.0.1:1"
 
 
-@pytest.mark.parametrize("zookeeper", [NOBODY, ""])
+@pytest.mark.parametrize("zookeeper", [NOBODY, pytest.param("", marks=pytest.mark.long)])
 def test_b8_a_service_waits_for_its_lease_store_and_ends_at_once(tmp_path: Path, zookeeper: str) -> None:
     deployment = Deployment(tmp_path / "directory", services=1, replicas=1, zookeeper=zookeeper)
     deployment.save()

@@ -69,6 +69,7 @@ def test_up_twice_status_down_and_purge(oio_directory: Run, tmp_path: Path) -> N
     [
         (("up", "--services", "0"), "--services 0"),
         (("up", "--services", "2", "--replicas", "3"), "--replicas 3"),
+        (("up", "--consciences", "9"), "--consciences 9"),
         (("up", "--zookeeper", "a:1;b:1"), "one ensemble"),
         (("status",), "no directory"),
         (("down",), "no directory"),

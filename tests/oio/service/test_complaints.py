@@ -73,7 +73,7 @@ async def test_b3_a_peer_that_was_restarted_takes_part_again_without_being_asked
         await create(running)
         metas = running.metas["meta1"]
         for number, meta in enumerate(list(metas), 1):
-            port = int(meta.node.address.rpartition(":")[2])
+            port = int(meta.node.name.rpartition(":")[2])
             await meta.stop()
             back = MetaService("meta1", "OPENIO", tmp_path / f"meta1-{number}", leases_of(tmp_path))
             await back.start(HOST, port)
@@ -147,8 +147,8 @@ async def test_b15_a_write_without_majority_is_shown_by_nobody_until_it_is_decid
         await create(running)
         await ok(running, "POST", "reference/set_properties", REFERENCE, {"properties": {"k": "before"}})
         status = await ok(running, "POST", "admin/status", META1)
-        slaves = [m for m in running.metas["meta1"] if status[m.node.address]["status"]["status"] == 303]
-        ports = [int(meta.node.address.rpartition(":")[2]) for meta in slaves]
+        slaves = [m for m in running.metas["meta1"] if status[m.node.name]["status"]["status"] == 303]
+        ports = [int(meta.node.name.rpartition(":")[2]) for meta in slaves]
         for meta in slaves:
             await meta.stop()
         body = json.dumps({"properties": {"k": "open"}}).encode()
@@ -201,7 +201,7 @@ async def test_b17_a_base_that_was_moved_is_found_without_a_flush(tmp_path: Path
         for turn in range(4):
             shown = await ok(running, "GET", "reference/show", query)
             old = [row["host"] for row in shown["srv"]]
-            coming = next(m.node.address for m in running.metas["meta2"] if m.node.address not in old)
+            coming = next(m.node.name for m in running.metas["meta2"] if m.node.name not in old)
             peers = [*old[1:], coming]
             await ok(
                 running, "POST", "admin/set_properties", query, {"system": {"sys.peers": ",".join(peers)}}

@@ -153,4 +153,4 @@ async def test_a_hurried_client_does_not_have_services_marked_down(tmp_path: Pat
         proxy: Any = next(one for one in running.started if hasattr(one, "proxy")).proxy
         async with master._leading:
             assert await write(running, "late", {deadline.HEADER: "200000"}) == 503
-        assert proxy.directory._down == {}
+        assert proxy.directory.search.down == {}

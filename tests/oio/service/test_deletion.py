@@ -142,7 +142,7 @@ async def test_a_replica_that_was_away_does_not_bring_a_deleted_container_back(t
     async with directory(tmp_path, {"meta0": 1, "meta1": 3, "meta2": 3}) as running:
         assert await create(running) == 201
         away = running.metas["meta2"][0]
-        address = away.node.address
+        address = away.node.name
         await away.stop()
         async with asyncio.timeout(60):
             while (await destroy(running))[0] not in (204, 404):
@@ -185,7 +185,7 @@ async def test_two_clients_that_make_and_delete_the_same_container_leave_nothing
                 await asyncio.sleep(0.1)
         assert (await shown(running))[0] == 200
         holders = sorted(await linked(running))
-        volumes = {meta.volume.name: meta.node.address for meta in running.metas["meta2"]}
+        volumes = {meta.volume.name: meta.node.name for meta in running.metas["meta2"]}
         async with asyncio.timeout(60):
             while sorted(volumes[path.parts[len(tmp_path.parts)]] for path in files(tmp_path)) != holders:
                 for meta in running.metas["meta2"]:

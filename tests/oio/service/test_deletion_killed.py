@@ -15,7 +15,7 @@ from oio.service.deployment import Deployment
 from tests.oio.service.cluster import Cluster, eventually, running
 from tests.oio.service.mortal import POINTS, arm, armed
 
-QUICK = ("note-after", "file-before", "end-before")
+QUICK = ("note-after", "end-before")
 """The steps whose next one is another service's to take."""
 CONTAINERS = 25
 ROUNDS = 100

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import errno
+import shutil
 import subprocess
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -16,6 +18,7 @@ from tests.oio.service.cluster import Cluster, eventually, running
 from tests.oio.service.own_network import cut, own_network, rules
 
 pytestmark = pytest.mark.root
+WRITERS = 10
 ROOM = 1 << 20
 """Bytes of the small disk that a service gets."""
 
@@ -57,7 +60,14 @@ def fill(file: Path) -> None:
                 raise
 
 
-def test_f4_a_slave_that_was_cut_off_is_brought_up_by_the_log(cluster: Cluster) -> None:
+def write_some(cluster: Cluster, writer: int, count: int) -> int:
+    """One writer's part, to properties that are its own; how many were acknowledged."""
+    values = [f"v{number}" for number in range(count)]
+    return sum(cluster.write(f"f4-{writer}-{value[-1]}", value) == 204 for value in values)
+
+
+@pytest.mark.parametrize("writes", [300, pytest.param(1000, marks=pytest.mark.long)])
+def test_f4_a_slave_that_was_cut_off_is_brought_up_by_the_log(cluster: Cluster, writes: int) -> None:
     cluster.writable("f4-before")
     eventually(cluster.alike)
     master = cluster.master()
@@ -70,11 +80,12 @@ def test_f4_a_slave_that_was_cut_off_is_brought_up_by_the_log(cluster: Cluster) 
     away = [*cut(here, address(cluster, master)), *cut(here, address(cluster, second))]
     with rules(*away):
         before, _ = committed(path)
-        for number in range(1000):
-            assert cluster.write(f"f4-{number % 50}", f"v{number}") == 204
+        with ThreadPoolExecutor(WRITERS) as pool:
+            done = [pool.submit(write_some, cluster, writer, writes // WRITERS) for writer in range(WRITERS)]
+            assert sum(one.result() for one in done) == writes
         assert committed(path)[0] == before
     eventually(cluster.alike)
-    assert committed(path)[0] >= before + 1000
+    assert committed(path)[0] >= before + writes
     assert path.stat().st_ino == file, "a whole copy was sent"
     cluster.check()
 
@@ -107,14 +118,36 @@ def test_f10_lost_packets_to_one_peer_stop_nobody(cluster: Cluster) -> None:
 
 
 @contextmanager
-def small_disk(cluster: Cluster, victim: str) -> Iterator[Path]:
-    """Have a service run on a disk of its own, with what it has; afterwards on its former one, with what it got."""
+def ext4(folder: Path) -> Iterator[Path]:
+    """A block device with a small ext4, gone afterwards."""
+    image = folder / "disk"
+    with image.open("wb") as file:
+        file.truncate(16 * ROOM)
+    subprocess.run(["mkfs.ext4", "-q", "-F", str(image)], check=True)
+    shown = subprocess.run(
+        ["losetup", "--find", "--show", str(image)], check=True, capture_output=True, text=True
+    )
+    device = Path(shown.stdout.strip())
+    try:
+        yield device
+    finally:
+        subprocess.run(["losetup", "--detach", str(device)], check=True)
+        image.unlink()
+
+
+@contextmanager
+def small_disk(cluster: Cluster, victim: str, device: Path | None = None) -> Iterator[Path]:
+    """Have a service run on a disk of its own, with what it has; afterwards on its former one, with what it got.
+
+    The disk is `device`, or else a tmpfs of ROOM bytes.
+    """
     volume = cluster.deployment.root / victim
     cluster.end(victim)
     kept = volume.with_name("kept")
     volume.rename(kept)
     volume.mkdir()
-    subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={ROOM}", "tmpfs", str(volume)], check=True)
+    what = ["-t", "tmpfs", "-o", f"size={ROOM}", "tmpfs"] if device is None else [str(device)]
+    subprocess.run(["mount", *what, str(volume)], check=True)
     try:
         subprocess.run(["cp", "-a", f"{kept}/.", str(volume)], check=True)
         cluster.start(victim)
@@ -124,7 +157,7 @@ def small_disk(cluster: Cluster, victim: str) -> Iterator[Path]:
     finally:
         cluster.end(victim)
         subprocess.run(["umount", str(volume)], check=True)
-    volume.rmdir()
+    shutil.rmtree(volume)
     kept.rename(volume)
     cluster.start(victim)
 
@@ -145,3 +178,42 @@ def test_f10_a_full_disk_is_named_and_others_go_on(cluster: Cluster) -> None:
         cluster.check()
     cluster.writable("f10-back")
     cluster.check()
+
+
+def test_f10_a_disk_that_turns_read_only_is_named_and_others_go_on(cluster: Cluster, tmp_path: Path) -> None:
+    eventually(cluster.alike)
+    victim = cluster.master()
+    with ext4(tmp_path) as device, small_disk(cluster, victim, device) as volume:
+        eventually(lambda: is_led_by(cluster, victim))
+        # What the kernel does after an error of the disk: a plain remount is refused while files are open for writing.
+        subprocess.run(["mount", "-o", "remount,abort", str(volume)], check=True)
+        with pytest.raises(OSError, match="Read-only"):
+            (volume / "probe").touch()
+        for number in range(20):
+            cluster.writable(f"f10-read-only-{number}")
+        away, here = (cluster.deployment.address(name) for name in (victim, cluster.master()))
+        assert away != here
+        status, body = cluster.ask(
+            "POST", "admin/copy", {"from": here, "to": away}, type="meta1", acct="a", ref="r"
+        )
+        assert status == 503
+        assert away in body["message"]
+        assert "ead-only file system" in body["message"] or "readonly" in body["message"]
+        cluster.check()
+        cluster.end(victim)
+        subprocess.run(["umount", str(volume)], check=True)
+        subprocess.run(["mount", str(device), str(volume)], check=True)
+        cluster.start(victim)
+        eventually(cluster.alike)
+        cluster.check()
+    cluster.writable("f10-written-again")
+    cluster.check()
+
+
+def is_led_by(cluster: Cluster, wanted: str) -> bool:
+    """Whether that service is master; another one that is leaves."""
+    masters = [address for address, state in cluster.states().items() if state == 200]
+    for other in masters:
+        if other != cluster.deployment.address(wanted):
+            cluster.ask("POST", "admin/leave", type="meta1", acct="a", ref="r", service_id=other)
+    return masters == [cluster.deployment.address(wanted)]

@@ -17,12 +17,14 @@ from oio.service.replicated import ReplicatedBase
 from oio.service.rpc import Arguments
 from oio.service.status import ServiceError
 from oio.service.verbs import meta1
+from tests.oio.lease_stores import in_a_file
 from tests.oio.service.directory_in_process import Running, directory
 
 REFERENCE = [("acct", "a"), ("ref", "r")]
 CID = cid_of("a", "r")
 BASE = meta1_base(CID, 2)
 AN_HOUR = 3600.0
+pytestmark = in_a_file
 
 
 async def write(running: Running, key: str, seconds: float = 30.0) -> int:

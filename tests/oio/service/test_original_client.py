@@ -13,7 +13,7 @@ BASE = "/v3.0/OPENIO"
 
 async def test_numbers_of_a_service_are_exposed_to_prometheus(tmp_path: Path) -> None:
     async with directory(tmp_path, {"meta0": 1, "meta1": 1}) as running:
-        query = [("id", running.metas["meta1"][0].node.address), ("format", "prometheus")]
+        query = [("id", running.metas["meta1"][0].node.name), ("format", "prometheus")]
         for path in ("stats", "info"):
             status, text = await running.ask("GET", f"/v3.0/forward/{path}", query)
             assert status == 200

@@ -47,7 +47,7 @@ async def steps_before(running: Running, name: str) -> None:
     """What was done before a recorded exchange without having been recorded."""
     if name == "container create again":
         body = b'{"properties": {"p": "v"}, "system": {}}'
-        away = [{"type": "meta2", "addr": meta.node.address} for meta in running.metas["meta2"][2:4]]
+        away = [{"type": "meta2", "addr": meta.node.name} for meta in running.metas["meta2"][2:4]]
         for act, wanted in (("lock", (204, None)), ("unlock", (204, None))):
             if act == "unlock":
                 made = await running.ask("POST", "/v3.0/OPENIO/container/create", CONTAINER, body)

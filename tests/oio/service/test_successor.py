@@ -45,7 +45,7 @@ async def test_a_stale_copy_is_replaced_by_that_of_the_base_which_has_its_name_n
         for number in range(20):
             await write(running, old=str(number))
         metas = running.metas["meta2"]
-        away = metas[0].node.address
+        away = metas[0].node.name
         await metas[0].stop()
         assert (await running.ask("POST", "/v3.0/OPENIO/container/destroy", CONTAINER))[0] == 204
         assert (await running.ask("POST", "/v3.0/OPENIO/container/create", CONTAINER, b"{}"))[0] == 201

@@ -43,7 +43,7 @@ async def test_b6_no_file_is_left_of_containers_that_were_deleted_while_a_peer_w
             assert (await running.ask("POST", "/v3.0/OPENIO/container/create", name, b"{}"))[0] == 201
         assert len(files(tmp_path)) == 3 * CONTAINERS
         away = running.metas["meta2"][0]
-        address = away.node.address
+        address = away.node.name
         await away.stop()
         for name in names:
             async with asyncio.timeout(60):
@@ -63,9 +63,9 @@ async def test_a_copy_is_swept_when_its_base_was_given_to_others_and_never_other
         metas = {f"meta2-{number}": meta for number, meta in enumerate(running.metas["meta2"], 1)}
         leaving = min(here)
         coming = next(iter(metas.keys() - here))
-        address = metas[leaving].node.address
+        address = metas[leaving].node.name
         await metas[leaving].stop()
-        peers = [metas[one].node.address for one in (here - {leaving}) | {coming}]
+        peers = [metas[one].node.name for one in (here - {leaving}) | {coming}]
         body = json.dumps({"system": {"sys.peers": ",".join(peers)}}).encode()
         async with asyncio.timeout(60):
             while (await running.ask("POST", "/v3.0/OPENIO/admin/set_properties", base, body))[0] != 204:
@@ -76,5 +76,5 @@ async def test_a_copy_is_swept_when_its_base_was_given_to_others_and_never_other
         # The others keep theirs, even if one of them was removed in order to be rebuilt.
         removed = [*base, ("service_id", peers[0])]
         assert (await running.ask("POST", "/v3.0/OPENIO/admin/remove", removed))[0] == 200
-        kept = next(meta for meta in [*metas.values(), back] if meta.node.address == peers[1])
+        kept = next(meta for meta in [*metas.values(), back] if meta.node.name == peers[1])
         assert await kept.sweep.once() == 0

@@ -106,6 +106,7 @@ async def test_the_tree_is_laid_out_as_others_read_it(server: Server, pair: list
     assert found[f"{key}-0000000000"] == b"127.0.0.1:6021"
 
 
+@pytest.mark.long
 async def test_a_server_that_is_not_there_is_named_and_found_when_it_comes(tmp_path: Path) -> None:
     late = Server(tmp_path / "late")
     store = ZookeeperLeases(late.hosts, "OPENIO", TTL)

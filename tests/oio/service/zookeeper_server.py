@@ -71,6 +71,11 @@ class Server:
             self.process.wait(30)
             self.process = None
 
+    def discard(self) -> None:
+        """Kill it and delete its files."""
+        self.kill()
+        shutil.rmtree(self._folder)
+
 
 @contextmanager
 def zookeeper(folder: Path) -> Iterator[Server]:
