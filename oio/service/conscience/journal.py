@@ -1,7 +1,8 @@
 """What a conscience must still know after a crash: a snapshot, and a journal of what has changed since. Blocking.
 
 A line of the journal is a list of services as JSON. It is read over the snapshot, and may repeat what that says: of
-everything the newest counts. A line that was cut short by the crash ends it.
+everything the newest counts. Every line begins with its newline, so that one that was cut short by a crash spoils nothing
+but itself.
 """
 
 from __future__ import annotations
@@ -26,6 +27,7 @@ class Journal:
         self.snapshot = snapshot
         self.path = snapshot.with_suffix(".journal")
         self._size = 0
+        self._in_folder = False
 
     def read(self) -> Iterator[list[dict[str, Any]]]:
         """The snapshot and then the lines of the journal; what cannot be read is logged and passed over."""
@@ -38,19 +40,20 @@ class Journal:
                 log.warning("%s cannot be read and is started anew: %s", path, error)
                 continue
             for number, line in enumerate(lines, 1):
+                if not line:
+                    continue
                 try:
                     documents = json.loads(line)
                     if not isinstance(documents, list):
                         raise ValueError("a list of services is expected")
                 except ValueError as error:
                     log.warning("%s: line %d cannot be read: %s", path, number, error)
-                    break
+                    continue
                 yield documents
 
     def append(self, documents: Sequence[dict[str, Any]], sync: bool) -> None:
         """Add changes; on the disk, with `sync`, when this returns. OSError when they cannot be written."""
-        line = json.dumps(documents).encode() + b"\n"
-        fresh = not self.path.exists()
+        line = b"\n" + json.dumps(documents).encode()
         descriptor = os.open(self.path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
         try:
             size = os.fstat(descriptor).st_size
@@ -62,8 +65,9 @@ class Journal:
             self._size = size + len(line)
         finally:
             os.close(descriptor)
-        if sync and fresh:
+        if sync and not self._in_folder:
             self._sync_folder()
+            self._in_folder = True
 
     @property
     def long(self) -> bool:
@@ -84,7 +88,7 @@ class Journal:
             coming.unlink(missing_ok=True)
         self._sync_folder()
         self.path.unlink(missing_ok=True)
-        self._size = 0
+        self._size, self._in_folder = 0, False
 
     def _sync_folder(self) -> None:
         descriptor = os.open(self.snapshot.parent, os.O_RDONLY)

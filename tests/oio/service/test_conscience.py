@@ -206,7 +206,7 @@ async def test_clients_of_consciences_go_on_to_the_next_one(tmp_path: Path) -> N
 async def test_a_lock_is_on_the_disk_when_it_is_acknowledged(tmp_path: Path) -> None:
     """Nothing is stopped in good order here: what a second conscience reads is what a crash would leave."""
     rpc, state = RpcClient(), tmp_path / "state.json"
-    first, second = (Conscience(default_kinds(), {}, state) for _ in range(2))
+    first, second, third = (Conscience(default_kinds(), {}, state) for _ in range(3))
     try:
         address = await first.start("127.0.0.1", 0)
         service = {"type": "echo", "addr": ADDRESS, "score": 7}
@@ -214,10 +214,13 @@ async def test_a_lock_is_on_the_disk_when_it_is_acknowledged(tmp_path: Path) -> 
         await rpc.call(address, "lock", {"services": [service]})
         assert not state.exists()
         with state.with_suffix(".journal").open("a") as journal:
-            journal.write('[{"type": "echo", "addr": "127')
-        assert await listed(rpc, await second.start("127.0.0.1", 0)) == {ADDRESS: (7, True)}
+            journal.write('\n[{"type": "echo", "addr": "127')
+        address = await second.start("127.0.0.1", 0)
+        assert await listed(rpc, address) == {ADDRESS: (7, True)}
+        await rpc.call(address, "lock", {"services": [{**service, "score": 9}]})
+        assert await listed(rpc, await third.start("127.0.0.1", 0)) == {ADDRESS: (9, True)}
     finally:
-        for one in (first, second):
+        for one in (first, second, third):
             await one.stop()
         await rpc.close()
 
