@@ -50,7 +50,10 @@ def test_detox_explains_every_decision_and_disowns_what_it_deletes(server: Singl
         assert "D1: 0.000 of 0.000 TB (75.0 %); afterwards 0.000 of 0.000 TB (25.0 %)" in tried.stdout
         assert "protect /Keep/1 (b): line 1 `Protect dataset.name == /Keep/*`" in tried.stdout
         assert "because dataset.name = /Keep/1" in tried.stdout
-        assert "delete  /Old/1 (b): default `Dismiss`" in tried.stdout
+        assert (
+            "delete  /Old/1 (b): default `Dismiss`\n          because site.occupancy = 0.75, dataset.last_update = 1\n"
+            in tried.stdout
+        )
         looked = server.dynamo(f"{detox} -p {policy} --test --json")
         assert {row["decision"] for row in json.loads(looked.stdout)} == {"delete", "protect"}
         refused = server.dynamo(f"{detox} -p {policy}")
