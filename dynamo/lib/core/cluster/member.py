@@ -14,15 +14,15 @@ from dynamo.core.borrowed import LEVEL_S, StoreAhead, check_level
 from dynamo.core.borrowed import LOOK_S as LEVEL_LOOK_S
 from dynamo.core.cluster.news import News
 from dynamo.core.cluster.rights import Rights
+from dynamo.core.cluster.roster import Roster
 from dynamo.core.cluster.sources import Sources, advertised
 from dynamo.core.cluster.updates_log import note_updates
 from dynamo.core.components.impl.database import Database
 from dynamo.core.dynamoinventory import BatchRefused, DynamoInventory
-from dynamo.core.master.applications import ApplicationQueue
 from dynamo.core.master.changelog import Batch, ChangeLog, Commands
 from dynamo.core.master.database import transaction
 from dynamo.core.master.lease import Held, Leases
-from dynamo.core.master.servers import SILENT_S, Servers, ServerStatus
+from dynamo.core.master.servers import Servers, ServerStatus
 from dynamo.core.serverconfig import Component
 from dynamo.dataformat import DynamoError, OperationalError
 
@@ -80,7 +80,7 @@ class Member:
         self._rights = Rights(leases)
         self._log = ChangeLog(database, leases)
         self._servers = Servers(database)
-        self._queue = ApplicationQueue(database)
+        self._roster = Roster(self._servers, self._log, database)
         self._store = store
         self._sources = Sources(name, self._servers, credentials)
         self._news = news
@@ -391,19 +391,7 @@ class Member:
 
     def servers_now(self) -> list[dict[str, Any]]:
         """All servers, for people."""
-        primary = self._rights.primary()
-        return [
-            {
-                "name": row.name,
-                "status": str(row.status) if row.silent <= SILENT_S else "silent",
-                "silent": row.silent,
-                "applied": row.sequence,
-                "behind": max(0, self._log.last() - row.sequence),
-                "primary": row.name == primary,
-                "store": "own" if row.store_module else f"of {row.store_config.get('lender') or 'nobody'}",
-            }
-            for row in self._servers.listed()
-        ]
+        return self._roster.shown(self._rights.primary())
 
     def _beat(self, status: ServerStatus) -> None:
         self._status = status
@@ -417,19 +405,7 @@ class Member:
     def _keep_rights(self) -> None:
         self._rights.renew(may_lead=not self.is_draining)
         if self.is_primary:
-            self._look_after_the_fleet()
-
-    def _look_after_the_fleet(self) -> None:
-        rows = self._servers.listed()
-        gone = [row.name for row in rows if row.silent > SILENT_S and row.name != self.name]
-        for name in gone:
-            LOG.error("Server %s has not been heard of for %d s", name, SILENT_S)
-            self._servers.remove(name)
-            self._servers.forget_orders(name)
-        killed = self._queue.unfinished_of(gone)
-        if killed:
-            LOG.error("%d applications of servers that are gone are marked killed", killed)
-        self._log.forget(min((row.sequence for row in rows), default=0))
+            self._roster.look_after(self.name)
 
 
 def freeze_image() -> None:
