@@ -33,14 +33,16 @@ mount -t devtmpfs dev /dev && mount -t proc proc /proc && mount -t sysfs sys /sy
 for module in {modules}; do insmod /mods/$module; done
 mount -t tmpfs -o mode=755 root /newroot
 cd /newroot
-mkdir -p dev proc sys tmp run etc root var/tmp{folders}
+mkdir -p dev proc sys tmp run etc root var/tmp
+mount -t tmpfs -o mode=1777 tmp tmp
+mkdir -p{folders}
 for name in bin sbin lib lib64; do ln -s usr/$name $name; done
 {mounts}
 cp /etc/* etc
 mount --move /dev dev && mount --move /proc proc && mount --move /sys sys
 mkdir dev/shm dev/pts
 mount -t devpts pts dev/pts
-mount -t tmpfs shm dev/shm && mount -t tmpfs -o mode=1777 tmp tmp
+mount -t tmpfs shm dev/shm
 mount -t cgroup2 cgroup2 sys/fs/cgroup
 exec switch_root /newroot /bin/sh /etc/run.sh
 """

@@ -7,6 +7,7 @@ from typing import Any
 
 from dynamo.dataformat import BlockReplica, DatasetReplica, Group, Site, SitePartition
 from dynamo.dataformat.repository import Repository
+from dynamo.dataformat.sizes import readable_size
 from dynamo.detox.policy import Action, DetoxPolicy, Rule, Verdict
 
 PER_ITERATION = 0.01
@@ -227,7 +228,7 @@ def _place(replica: DatasetReplica) -> Place:
 
 def usage_of(share: SitePartition) -> str:
     """How full a site is, for people."""
-    quota = share.quota
+    quota, used = share.quota, readable_size(share.used())
     if quota <= 0:
-        return f"{share.used() / 1e12:.3f} TB, {'no' if quota == 0 else 'unlimited'} quota"
-    return f"{share.used() / 1e12:.3f} of {quota / 1e12:.3f} TB ({100 * share.occupancy_fraction():.1f} %)"
+        return f"{used}, {'no' if quota == 0 else 'unlimited'} quota"
+    return f"{used} of {readable_size(quota)} ({100 * share.occupancy_fraction():.1f} %)"
