@@ -12,9 +12,12 @@ from typing import Annotated, Any
 
 import typer
 
+from dynamo.client.columns import in_columns
 from dynamo.client.connection import Connection, default_certificate, server_address
+from dynamo.client.options import Ca, Cert, Key
 from dynamo.core.sequences.definition import filled_in, parse_definition
 from dynamo.dataformat import DynamoError, OperationalError
+from dynamo.dataformat.times import spaced_time
 
 app = typer.Typer(add_completion=True, pretty_exceptions_enable=False)
 
@@ -45,9 +48,9 @@ def dynamo(
     start: Annotated[str | None, typer.Option("-q", "--start-sequence", help="Name, or ALL.")] = None,
     stop: Annotated[str | None, typer.Option("-o", "--stop-sequence", help="Name, or ALL.")] = None,
     remove: Annotated[str | None, typer.Option("-e", "--delete-sequence", help="Name.")] = None,
-    cert: Annotated[str | None, typer.Option("-c", "--cert", help="Certificate.")] = None,
-    key: Annotated[str | None, typer.Option("-k", "--key", help="Key of the certificate.")] = None,
-    ca: Annotated[str | None, typer.Option("--ca", envvar="DYNAMO_CA", help="Who signs servers.")] = None,
+    cert: Cert = None,
+    key: Key = None,
+    ca: Ca = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print answers as JSON.")] = False,
 ) -> None:
     """Run an executable on the inventory, look at it, end it; without a command a console."""
@@ -61,11 +64,9 @@ def dynamo(
                 _show(answer, as_json)
                 raise typer.Exit(0 if answer["result"] == "success" else 1)
             elif listing:
-                for row in connection.ask("list"):
-                    _show(row, as_json)
+                _show_all([_dated(row, as_json) for row in connection.ask("list")], as_json)
             elif servers:
-                for row in connection.ask("servers"):
-                    _show(row, as_json)
+                _show_all(connection.ask("servers"), as_json)
             elif drain is not None or stay is not None:
                 command, name = ("drain", drain) if drain is not None else ("stay", stay)
                 _show(connection.ask(command, server=name), as_json)
@@ -126,6 +127,20 @@ def _show(answer: dict[str, Any], as_json: bool) -> None:
         print(json.dumps(answer))
     else:
         print("  ".join(f"{name}: {value}" for name, value in answer.items()))
+
+
+def _show_all(rows: list[dict[str, Any]], as_json: bool) -> None:
+    for line in [json.dumps(row) for row in rows] if as_json else in_columns(rows):
+        print(line)
+
+
+def _dated(row: dict[str, Any], as_json: bool) -> dict[str, Any]:
+    """An application with what people want to know first, and the time in words."""
+    if as_json:
+        return row
+    names = ("appid", "title", "status", "exit_code", "auth_level", "user_name", "server", "args")
+    shown = {name: "" if row[name] is None else row[name] for name in names}
+    return {"since": spaced_time(row["timestamp"]), **shown}
 
 
 def _follow(connection: Connection, request: dict[str, Any], as_json: bool) -> int:

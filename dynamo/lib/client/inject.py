@@ -9,6 +9,7 @@ from typing import Annotated, Any
 
 import typer
 
+from dynamo.client.options import Ca, Cert, Host, Key, RawAnswer
 from dynamo.client.trees import (
     WrongForm,
     make_dataset_data,
@@ -36,11 +37,11 @@ def inject(
     block_replica: Annotated[Texts, typer.Option("-r", "--block-replica", help="block[,owner]")] = None,
     replica_file: Annotated[Texts, typer.Option("-e", "--replica-file", help="Name.")] = None,
     later: Annotated[bool, typer.Option("--later", help="Queue it for the next run of the updater.")] = False,
-    raw: Annotated[bool, typer.Option("-A", "--json", help="Print the answer in JSON.")] = False,
-    host: Annotated[str | None, typer.Option("-o", "--host", help="HOST[:PORT] of the web server.")] = None,
-    cert: Annotated[str | None, typer.Option("-c", "--cert", help="Certificate.")] = None,
-    key: Annotated[str | None, typer.Option("-k", "--key", help="Key of the certificate.")] = None,
-    ca: Annotated[str | None, typer.Option("--ca", envvar="DYNAMO_CA", help="Who signs servers.")] = None,
+    raw: RawAnswer = False,
+    host: Host = None,
+    cert: Cert = None,
+    key: Key = None,
+    ca: Ca = None,
 ) -> None:
     """Inject what the options or a file describe, all or nothing."""
     try:

@@ -9,6 +9,7 @@ from typing import Annotated, Any
 import typer
 
 from dynamo.client import requests
+from dynamo.client.options import Ca, Cert, Host, Key, RawAnswer
 from dynamo.client.trees import WrongForm
 from dynamo.client.webserver import WebServer
 from dynamo.dataformat import DynamoError
@@ -34,11 +35,11 @@ def request(
     number: Annotated[int | None, typer.Option("--id", help="Number of a request, with -l.")] = None,
     status: Annotated[Texts, typer.Option("-t", "--status", help="Status, with -l.")] = None,
     user: Annotated[Texts, typer.Option("-u", "--user", help="User, with -l.")] = None,
-    raw: Annotated[bool, typer.Option("-A", "--json", help="Print the answer in JSON.")] = False,
-    host: Annotated[str | None, typer.Option("-o", "--host", help="HOST[:PORT] of the web server.")] = None,
-    cert: Annotated[str | None, typer.Option("-c", "--cert", help="Certificate.")] = None,
-    key: Annotated[str | None, typer.Option("-k", "--key", help="Key of the certificate.")] = None,
-    ca: Annotated[str | None, typer.Option("--ca", envvar="DYNAMO_CA", help="Who signs servers.")] = None,
+    raw: RawAnswer = False,
+    host: Host = None,
+    cert: Cert = None,
+    key: Key = None,
+    ca: Ca = None,
 ) -> None:
     """Make a request, or with -l or -x look at one or end it."""
     kind = "delete" if delete else "copy"

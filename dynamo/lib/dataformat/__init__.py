@@ -14,6 +14,7 @@ from dynamo.dataformat.exceptions import (
 )
 from dynamo.dataformat.file import File
 from dynamo.dataformat.group import Group
+from dynamo.dataformat.history import HistoryRecord
 from dynamo.dataformat.partition import Partition
 from dynamo.dataformat.site import Site
 from dynamo.dataformat.sitepartition import SitePartition
@@ -28,6 +29,7 @@ __all__ = [
     "DynamoError",
     "File",
     "Group",
+    "HistoryRecord",
     "IntegrityError",
     "ObjectError",
     "OperationalError",

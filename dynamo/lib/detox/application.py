@@ -221,8 +221,12 @@ def _print(decisions: list[dict[str, Any]], before: dict[str, str], after: dict[
         for row in decisions:
             if row["site"] != site:
                 continue
-            values = ", ".join(f"{name} = {value}" for name, value in row["values"].items())
+            values = ", ".join(f"{name} = {_readable(value)}" for name, value in row["values"].items())
             because = f"line {row['rule']} `{row['line']}`" if row["rule"] else f"default `{row['line']}`"
             print(f"  {row['decision']:8}{row['dataset']} ({', '.join(row['blocks'])}): {because}")
             if values:
                 print(f"          because {values}")
+
+
+def _readable(value: Any) -> Any:
+    return f"{value:.4g}" if isinstance(value, float) else value

@@ -7,6 +7,7 @@ from typing import Any
 
 from dynamo.dataformat import BlockReplica, DatasetReplica, Group, Site, SitePartition
 from dynamo.dataformat.repository import Repository
+from dynamo.dataformat.sizes import readable_size
 from dynamo.detox.policy import Action, DetoxPolicy, Rule, Verdict
 
 PER_ITERATION = 0.01
@@ -35,7 +36,8 @@ class Outcome:
     reowned: dict[Place, dict[str, str]] = field(default_factory=dict)
     growing_after: dict[Place, bool] = field(default_factory=dict)
     reasons: dict[tuple[Place, int], dict[str, Any]] = field(default_factory=dict)
-    """What the variables of a rule were when it decided about a place."""
+    """What the variables of a rule were when it decided about a place; for one that dismisses those of the site's
+    trigger and release, too, and of the order when the place was next."""
 
 
 @dataclass(slots=True)
@@ -58,6 +60,7 @@ class Cycle:
         self.targets = [share for share in shares if policy.is_target(share)]
         self._triggered = {share.site for share in self.targets if policy.is_triggered(share)}
         self._shares = {share.site: share for share in self.targets}
+        self._states: dict[Site, dict[str, Any]] = {}
 
     def run(self) -> Outcome:
         """Go on until there is nothing more to delete."""
@@ -72,12 +75,13 @@ class Cycle:
             for site in sorted(candidates, key=lambda site: site.name):
                 left = self._empty(site, candidates[site], None)
                 for candidate in left:
-                    self._note(self._outcome.kept, candidate.replica, candidate.rule, candidate.blocks)
+                    self._keep(candidate.replica, candidate.rule, candidate.blocks)
             return self._outcome
 
     def _look(self) -> dict[Site, list[_Candidate]]:
         """Evaluate all replicas anew, and delete at once what rules want deleted."""
         self._outcome.kept, self._outcome.protected = {}, {}
+        self._states.clear()
         candidates: dict[Site, list[_Candidate]] = {}
         verdicts = [
             (replica, self._policy.evaluate(replica))
@@ -98,7 +102,7 @@ class Cycle:
                             candidate = _Candidate(replica, verdict.rule, blocks + handed_over)
                             candidates.setdefault(replica.site, []).append(candidate)
                         else:
-                            self._note(self._outcome.kept, replica, verdict.rule, blocks)
+                            self._keep(replica, verdict.rule, blocks)
         return candidates
 
     @staticmethod
@@ -138,7 +142,7 @@ class Cycle:
             candidates,
             key=lambda found: (order.key(found.replica), found.replica.dataset.name, found.rule.number),
         )
-        gone = 0
+        gone, state = 0, self._state_of(share)
         while waiting:
             if self._policy.is_released(share):
                 self._triggered.discard(site)
@@ -147,17 +151,39 @@ class Cycle:
                 break
             candidate = waiting.pop(0)
             gone += sum(member.size for member in candidate.blocks)
-            self._delete(candidate.replica, candidate.rule, candidate.blocks, whole=True)
+            because = {**state, **order.values(candidate.replica)}
+            self._delete(candidate.replica, candidate.rule, candidate.blocks, whole=True, because=because)
             gone = max(gone, 1)
+        self._states.pop(site, None)
         return waiting
 
-    def _delete(self, replica: DatasetReplica, rule: Rule, blocks: list[BlockReplica], whole: bool) -> None:
+    def _state_of(self, share: SitePartition) -> dict[str, Any]:
+        """What decides whether something is deleted at a site, as of the last look at it."""
+        if share.site not in self._states:
+            found = self._states.setdefault(share.site, {})
+            for condition in (*self._policy.when, *self._policy.until):
+                if not set(condition.names) <= set(found):
+                    found.update(condition.values(share))
+        return self._states[share.site]
+
+    def _keep(self, replica: DatasetReplica, rule: Rule, blocks: list[BlockReplica]) -> None:
+        because = self._state_of(self._shares[replica.site])
+        self._note(self._outcome.kept, replica, rule, blocks, because)
+
+    def _delete(
+        self,
+        replica: DatasetReplica,
+        rule: Rule,
+        blocks: list[BlockReplica],
+        whole: bool,
+        because: dict[str, Any] | None = None,
+    ) -> None:
         if not whole:
             blocks = [member for member in blocks if not self._hand_over(replica, member)]
         if not blocks:
             return
         place = _place(replica)
-        self._note(self._outcome.deleted, replica, rule, blocks)
+        self._note(self._outcome.deleted, replica, rule, blocks, because)
         for member in blocks:
             self._outcome.reowned.get(place, {}).pop(member.block.name, None)
             member.unlink(self._image)
@@ -182,9 +208,16 @@ class Cycle:
         self._outcome.reowned.setdefault(_place(replica), {})[member.block.name] = name
         return True
 
-    def _note(self, where: Blocks, replica: DatasetReplica, rule: Rule, blocks: list[BlockReplica]) -> None:
-        if rule.condition is not None:
-            self._outcome.reasons[_place(replica), rule.number] = rule.condition.values(replica)
+    def _note(
+        self,
+        where: Blocks,
+        replica: DatasetReplica,
+        rule: Rule,
+        blocks: list[BlockReplica],
+        because: dict[str, Any] | None = None,
+    ) -> None:
+        values = {} if rule.condition is None else rule.condition.values(replica)
+        self._outcome.reasons[_place(replica), rule.number] = {**values, **(because or {})}
         names = where.setdefault(_place(replica), {}).setdefault(rule.number, [])
         names[:] = sorted({*names, *(member.block.name for member in blocks)})
 
@@ -195,7 +228,7 @@ def _place(replica: DatasetReplica) -> Place:
 
 def usage_of(share: SitePartition) -> str:
     """How full a site is, for people."""
-    quota = share.quota
+    quota, used = share.quota, readable_size(share.used())
     if quota <= 0:
-        return f"{share.used() / 1e12:.3f} TB, {'no' if quota == 0 else 'unlimited'} quota"
-    return f"{share.used() / 1e12:.3f} of {quota / 1e12:.3f} TB ({100 * share.occupancy_fraction():.1f} %)"
+        return f"{used}, {'no' if quota == 0 else 'unlimited'} quota"
+    return f"{used} of {readable_size(quota)} ({100 * share.occupancy_fraction():.1f} %)"

@@ -6,24 +6,9 @@ The one thing that varies: local folders here, a transfer service elsewhere.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from enum import StrEnum
 from typing import NamedTuple, Protocol
 
-
-class TaskState(StrEnum):
-    """How far a back-end has come with a task."""
-
-    NEW = "new"
-    QUEUED = "queued"
-    ACTIVE = "active"
-    DONE = "done"
-    FAILED = "failed"
-    CANCELLED = "cancelled"
-
-    @property
-    def is_final(self) -> bool:
-        """Will it stay like this?"""
-        return self in (TaskState.DONE, TaskState.FAILED, TaskState.CANCELLED)
+from dynamo.dataformat.fileop import TaskState
 
 
 class FileTask(NamedTuple):

@@ -9,8 +9,9 @@ from collections.abc import Callable, Sequence
 from dynamo.core.components.impl.database import Database
 from dynamo.core.master.database import transaction
 from dynamo.dataformat import OperationalError, Site
+from dynamo.dataformat.fileop import TaskState
 from dynamo.dataformat.repository import Repository
-from dynamo.fileop.backend import Backend, FileTask, Report, TaskState
+from dynamo.fileop.backend import Backend, FileTask, Report
 from dynamo.fileop.sources import choose_source
 from dynamo.fileop.subscriptions import Status, Subscription, Subscriptions
 from dynamo.fileop.tasks import Task, Tasks

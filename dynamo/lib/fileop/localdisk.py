@@ -15,7 +15,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from dynamo.dataformat import OperationalError
-from dynamo.fileop.backend import FileTask, Report, TaskState
+from dynamo.dataformat.fileop import TaskState
+from dynamo.fileop.backend import FileTask, Report
 
 LOG = logging.getLogger(__name__)
 

@@ -6,7 +6,8 @@ import time
 from typing import Any, NamedTuple
 
 from dynamo.core.components.impl.database import Database
-from dynamo.fileop.backend import Report, TaskState
+from dynamo.dataformat.fileop import TaskState
+from dynamo.fileop.backend import Report
 from dynamo.fileop.subscriptions import Subscription
 
 

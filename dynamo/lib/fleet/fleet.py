@@ -18,6 +18,7 @@ from typing import Any
 import pymysql
 
 from dynamo.dataformat import ConfigurationError, OperationalError
+from dynamo.fileop.rooted import MARKER
 from dynamo.fleet import network
 from dynamo.fleet.certificates import ORGANIZATION, Authority
 from dynamo.fleet.layout import APPLICATIONS, HTTP, HTTPS, Layout
@@ -65,7 +66,7 @@ class Fleet:
                 values["net"] = f"127.{secrets.randbelow(200) + 20}.{secrets.randbelow(250) + 1}"
             else:
                 values.update(net=network.free_net(), hub=f"dynf{secrets.token_hex(3)}")
-        layout = Layout(folder, **values)
+        layout = Layout(folder, **values, sites=_sites(folder))
         folder.mkdir(mode=0o755, parents=True, exist_ok=True)
         if not kept.exists():
             kept.touch(mode=0o600)
@@ -122,8 +123,11 @@ class Fleet:
         self._network.plug(self.layout.names.index(name), is_in)
 
     def environment(self) -> dict[str, str]:
-        """Variables that lead clients to the first server, and the commands of its administrator to its tables."""
-        folder, first = self.layout.folder, self.layout.names[0]
+        """Variables that lead clients to the first server that runs, and the commands of its administrator to its
+        tables.
+        """
+        folder, names = self.layout.folder, self.layout.names
+        first = next((name for name in names if runs(self.layout.place(name) / "server.run")), names[0])
         return {
             "DYNAMO_SERVER_HOST": f"{self.layout.address(first)}:{APPLICATIONS}",
             "DYNAMO_WEB_HOST": f"{self.layout.address(first)}:{HTTPS}",
@@ -235,6 +239,11 @@ class Fleet:
             self._network.remove(self.layout.servers)
         if remove:
             shutil.rmtree(self.layout.folder)
+
+
+def _sites(folder: Path) -> tuple[str, ...]:
+    """Sites whose files lie in the fleet's folder: those that are marked."""
+    return tuple(sorted(marker.parent.name for marker in folder.glob(f"sites/*/{MARKER}")))
 
 
 def _answers(socket: Path) -> bool:

@@ -20,7 +20,7 @@ class Layout:
     """A fleet of servers dyn0, dyn1, … with addresses `net`.1, `net`.2, …
 
     `password` is that of the databases' users, who come in from this machine only.  `hub` names the network of the
-    fleet; without one its addresses are those of loopback.
+    fleet; without one its addresses are those of loopback.  `sites` have their files in folders of these names.
     """
 
     folder: Path
@@ -28,6 +28,7 @@ class Layout:
     net: str
     password: str
     hub: str = ""
+    sites: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         if not 1 <= self.servers <= MAX_SERVERS:
@@ -108,9 +109,21 @@ class Layout:
                     **files,
                 },
             },
+            "fileop": self._file_operations(name),
             "web": {"host": self.address(name), "http_port": HTTP, "https_port": HTTPS, **files},
             "logging": {"path": str(place / "log")},
         }
+
+    @property
+    def site_folders(self) -> Path:
+        """The folder with a folder for every site."""
+        return self.folder / "sites"
+
+    def _file_operations(self, name: str) -> dict[str, Any] | None:
+        if not self.sites:
+            return None
+        roots = {site: str(self.site_folders / site) for site in self.sites}
+        return {"roots": roots, "spool": str(self.place(name) / "spool"), "round": 1.0}
 
     def _replica(self, name: str) -> dict[str, Any]:
         return {

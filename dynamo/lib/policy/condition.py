@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 from dynamo.dataformat.blockreplica import BlockReplica
@@ -75,21 +75,32 @@ class ReplicaCondition(Condition):
 
     def values(self, replica: DatasetReplica) -> dict[str, Any]:
         """What its variables are for a replica: of blocks one value for each, by name."""
-        found: dict[str, Any] = {}
-        for name, (variable, _) in zip(self.names, self.predicates, strict=True):
-            match variable.level:
-                case Level.DATASET:
-                    found[name] = variable.get(replica.dataset)
-                case Level.REPLICA:
-                    found[name] = variable.get(replica)
-                case Level.SITE:
-                    found[name] = variable.get(replica.site)
-                case _:
-                    members = sorted(replica.block_replicas, key=lambda member: member.block.name)
-                    found[name] = {member.block.name: variable.get(member) for member in members}
-            if isinstance(found[name], int) and isinstance(variable.type.words, Enumeration):
-                found[name] = variable.type.words.name(found[name]).upper()
-        return found
+        variables = (variable for variable, _ in self.predicates)
+        return replica_values(zip(self.names, variables, strict=True), replica)
+
+
+def replica_values(named: Iterable[tuple[str, Variable]], replica: DatasetReplica) -> dict[str, Any]:
+    """What variables are for a replica: of blocks one value for each, by name."""
+    found: dict[str, Any] = {}
+    for name, variable in named:
+        match variable.level:
+            case Level.DATASET:
+                found[name] = variable.get(replica.dataset)
+            case Level.REPLICA:
+                found[name] = variable.get(replica)
+            case Level.SITE:
+                found[name] = variable.get(replica.site)
+            case _:
+                members = sorted(replica.block_replicas, key=lambda member: member.block.name)
+                found[name] = {member.block.name: variable.get(member) for member in members}
+        found[name] = _in_words(variable, found[name])
+    return found
+
+
+def _in_words(variable: Variable, value: Any) -> Any:
+    if isinstance(value, int) and isinstance(variable.type.words, Enumeration):
+        return variable.type.words.name(value).upper()
+    return value
 
 
 class SiteCondition(Condition):
@@ -101,6 +112,13 @@ class SiteCondition(Condition):
     def match(self, owner: Site | SitePartition, /) -> bool:
         """Does it hold?  Raises OperationalError when a share is asked for and a bare site is given."""
         return self.in_force and all(test(variable.get(owner)) for variable, test in self.predicates)
+
+    def values(self, share: SitePartition) -> dict[str, Any]:
+        """What its variables are for a share."""
+        return {
+            name: _in_words(variable, variable.get(share))
+            for name, (variable, _) in zip(self.names, self.predicates, strict=True)
+        }
 
 
 def _in_force(expression: Expression, now: float) -> bool:

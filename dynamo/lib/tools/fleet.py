@@ -38,7 +38,8 @@ def up(
 ) -> None:
     """Start a fleet, or what of it does not run; done again it changes nothing.
 
-    For root every server is in a name space of the network; for others all have addresses of loopback.
+    For root every server is in a name space of the network; for others all have addresses of loopback.  A folder
+    `sites/NAME` with a file `.dynamo-site` that says NAME holds the files of a site.
     """
     try:
         fleet = Fleet.opened(folder.absolute(), servers, _say, loopback)
@@ -53,7 +54,7 @@ def up(
 
 @app.command()
 def env(folder: Folder = DEFAULT) -> None:
-    """Print variables for a shell, so that all commands speak to the first server as its administrator."""
+    """Print variables for a shell, so that all commands speak to the first server that runs as its administrator."""
     for name, value in _opened(folder).environment().items():
         print(f"export {name}={shlex.quote(value)}")
 

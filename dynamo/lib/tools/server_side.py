@@ -11,6 +11,7 @@ from typing import Any
 
 import typer
 
+from dynamo.client.columns import in_columns
 from dynamo.core.components.impl.database import Database
 from dynamo.core.master.database import open_master
 from dynamo.core.serverconfig import read_server_config
@@ -42,8 +43,5 @@ def show(value: list[dict[str, Any]], as_json: bool) -> None:
     if as_json:
         print(json.dumps(value))
         return
-    if value:
-        names = list(value[0])
-        widths = [max(len(name), *(len(str(row[name])) for row in value)) for name in names]
-        for cells in (names, *([str(row[name]) for name in names] for row in value)):
-            print("  ".join(cell.ljust(width) for cell, width in zip(cells, widths, strict=True)).rstrip())
+    for line in in_columns(value):
+        print(line)

@@ -35,11 +35,14 @@ def user_auth(
             if user is None:
                 print("dynamo-user-auth: give -u USER, or -L", file=sys.stderr)
                 raise typer.Exit(2)
+            if role is None and (revoke or target is not None):
+                print("dynamo-user-auth: give -r ROLE, the role that is given or taken", file=sys.stderr)
+                raise typer.Exit(2)
             if users.identify_user(name=user) is None and dn is not None and not revoke:
                 if not yes and not typer.confirm(f"Add the new user {user}?"):
                     raise typer.Exit(1)
                 users.add_user(user, dn, mail)
-            if role is not None or target is not None:
+            if role is not None:
                 change = users.revoke_user_authorization if revoke else users.authorize_user
                 change(user, role, target)
         rows = [

@@ -195,6 +195,9 @@ def test_w15_taking_a_role_without_a_target_takes_it_everywhere(server: SingleSe
     rows = json.loads(server.run("user_auth", "-L", "-u", "temp", "--json").stdout)
     assert {row["target"] for row in rows} == {"inventory", "history", "registry", "application"}
     assert rows[0]["dn"] == "/C=US/O=Acme/CN=temp"
+    refused = server.run("user_auth", "-R", "-u", "temp")
+    assert (refused.returncode, "give -r ROLE" in refused.stderr) == (2, True)
+    assert json.loads(server.run("user_auth", "-L", "-u", "temp", "--json").stdout) == rows
     rows = json.loads(server.run("user_auth", "-R", "-u", "temp", "-r", "operator", "--json").stdout)
     assert [row["role"] for row in rows] == [""]
 

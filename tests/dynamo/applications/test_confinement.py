@@ -61,6 +61,24 @@ found["environment"] = sorted(os.environ)
 print(json.dumps(found))
 """
 
+TAKING = """
+kept = []
+for _ in range(40):
+    kept.append(bytearray(b'x') * (16 << 20))
+print('all')
+"""
+FORKING = """
+import os, time
+count = 0
+try:
+    while count < 100:
+        if os.fork() == 0:
+            time.sleep(600)
+        count += 1
+except OSError as error:
+    print(error.errno, count)
+"""
+
 
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SingleServer]:
@@ -117,11 +135,7 @@ def test_a_program_sees_neither_other_processes_nor_other_work_areas(server: Sin
 
 @ROOT
 def test_a_program_that_takes_too_much_memory_is_ended_and_its_client_hears_why(server: SingleServer) -> None:
-    taking = server.script(
-        "import mmap\nkept = []\nfor _ in range(40):\n    kept.append(bytearray(b'x') * (16 << 20))\nprint('all')\n",
-        "taking.py",
-    )
-    done = server.dynamo(taking)
+    done = server.dynamo(server.script(TAKING, "taking.py"))
     assert done.returncode != 0
     assert "all" not in done.stdout
     if probe().places.get("memory"):
@@ -132,12 +146,7 @@ def test_a_program_that_takes_too_much_memory_is_ended_and_its_client_hears_why(
 @ROOT
 @pytest.mark.skipif("pids" not in probe().places, reason="this machine limits no numbers of processes")
 def test_a_program_that_starts_too_many_processes_cannot_start_more(server: SingleServer) -> None:
-    forking = server.script(
-        "import os, time\ncount = 0\ntry:\n    while count < 100:\n        if os.fork() == 0:\n"
-        "            time.sleep(600)\n        count += 1\nexcept OSError as error:\n    print(error.errno, count)\n",
-        "forking.py",
-    )
-    done = server.dynamo(forking)
+    done = server.dynamo(server.script(FORKING, "forking.py"))
     assert done.returncode == 0, done.stderr
     number, count = (int(word) for word in done.stdout.split())
     assert number == errno.EAGAIN

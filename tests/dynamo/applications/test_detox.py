@@ -47,10 +47,13 @@ def test_detox_explains_every_decision_and_disowns_what_it_deletes(server: Singl
         policy.write_text(POLICY)
         tried = server.dynamo(f"{detox} -p {policy} --test")
         assert tried.returncode == 0, tried.stderr
-        assert "D1: 0.000 of 0.000 TB (75.0 %); afterwards 0.000 of 0.000 TB (25.0 %)" in tried.stdout
+        assert "D1: 75 B of 100 B (75.0 %); afterwards 25 B of 100 B (25.0 %)" in tried.stdout
         assert "protect /Keep/1 (b): line 1 `Protect dataset.name == /Keep/*`" in tried.stdout
         assert "because dataset.name = /Keep/1" in tried.stdout
-        assert "delete  /Old/1 (b): default `Dismiss`" in tried.stdout
+        assert (
+            "delete  /Old/1 (b): default `Dismiss`\n          because site.occupancy = 0.75, dataset.last_update = 1\n"
+            in tried.stdout
+        )
         looked = server.dynamo(f"{detox} -p {policy} --test --json")
         assert {row["decision"] for row in json.loads(looked.stdout)} == {"delete", "protect"}
         refused = server.dynamo(f"{detox} -p {policy}")

@@ -15,6 +15,7 @@ from dynamo.core.cluster.succession import (
     leader_among,
     most_advanced,
     next_act,
+    patience_for,
     quorum,
 )
 
@@ -75,6 +76,22 @@ def test_enough_are_needed_and_those_behind_wait_longer() -> None:
     assert act("b", FOLLOWER, OTHER, unled=10) == Stand(4)
     assert isinstance(act("c", FOLLOWER, OTHER, unled=14), Nothing)
     assert act("c", FOLLOWER, OTHER, unled=15) == Stand(4)
+
+
+def test_a_leader_that_does_not_run_any_more_is_not_waited_for_as_long_as_one_that_cannot_be_reached() -> (
+    None
+):
+    assert (patience_for(10.0, leader_is_closed=False), patience_for(10.0, leader_is_closed=True)) == (10, 1)
+    assert patience_for(0.5, leader_is_closed=True) == 0.5
+
+    def closed(own: str, unled: float) -> Act:
+        states = {state.name: state for state in (FOLLOWER, OTHER)}
+        return next_act(own, 3, states, ADDRESSES, unled, patience_for(10.0, leader_is_closed=True))
+
+    assert isinstance(closed("b", 0.9), Nothing)
+    assert closed("b", 1.0) == Stand(4)
+    assert isinstance(closed("c", 1.9), Nothing)
+    assert closed("c", 2.0) == Stand(4)
 
 
 def test_without_its_own_mariadb_a_guardian_leaves_followers_alone() -> None:

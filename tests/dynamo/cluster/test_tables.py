@@ -3,23 +3,26 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 from dynamo.core.cluster.member import Member
+from dynamo.core.components.impl import mysql_database
 from dynamo.core.components.persistency import InventoryStore
 from dynamo.core.inventory import DynamoInventory
 from dynamo.core.master.applications import ApplicationQueue, AuthLevel, Status
 from dynamo.core.master.changelog import ChangeLog
 from dynamo.core.master.database import open_master
-from dynamo.core.master.lease import WRITE, Fenced, Leases
+from dynamo.core.master.lease import DEAD_S, WRITE, Fenced, Leases
 from dynamo.core.master.servers import Servers, ServerStatus
 from dynamo.core.serverconfig import Component, MasterConfig, read_server_config
-from dynamo.dataformat import ConfigurationError, Site, wire
+from dynamo.dataformat import ConfigurationError, OperationalError, Site, wire
 
 from tests.dynamo.mariadb import MariaDB
+from tests.dynamo.single_server import wait_for
 
 
 def test_w10_a_store_opens_without_any_other_configuration(tmp_path: Path) -> None:
@@ -109,6 +112,63 @@ def test_b3_only_the_holder_of_the_newest_epoch_adds_to_the_log(master: MasterCo
     assert [(batch.writer, batch.commands) for batch in batches] == [("ours", change), ("theirs", change)]
     first.close()
     second.close()
+
+
+def test_rights_of_a_process_that_has_died_are_taken_before_they_end(
+    mariadb: MariaDB, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(mysql_database, "SETTLED_S", 0.0)
+    master = MasterConfig(db_params=mariadb.create("dead"))
+    first, second, third = (open_master(master) for _ in range(3))
+    ours, theirs = Leases(first, "ours", ttl=3600), Leases(second, "theirs", ttl=3600)
+    held = ours.acquire(WRITE)
+    assert held is not None
+    for _ in range(30):  # it lives
+        assert theirs.acquire(WRITE) is None
+        time.sleep(0.1)
+    first.close()  # as the kernel does for a process that was killed
+    begin = time.monotonic()
+    taken = wait_for(lambda: theirs.acquire(WRITE), "The right to write")
+    assert time.monotonic() - begin >= DEAD_S
+    assert taken.epoch > held.epoch
+    late = Leases(third, "ours", ttl=3600)
+    with pytest.raises(Fenced, match="went to another server; nothing was changed"):
+        ChangeLog(third, late).append(held, "ours", 2, [("update", wire.encode(Site("S")))])
+    assert not late.renew(held)
+    assert ChangeLog(second, theirs).last() == 0
+    second.close()
+    third.close()
+    mariadb.drop("dead")
+
+
+def test_a_holder_whose_connection_was_lost_shows_life_again(
+    mariadb: MariaDB, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(mysql_database, "SETTLED_S", 0.0)
+    master = MasterConfig(db_params=mariadb.create("blink"))
+    first, second = (open_master(master) for _ in range(2))
+    ours, theirs = Leases(first, "ours", ttl=3600), Leases(second, "theirs", ttl=3600)
+    held = ours.acquire(WRITE)
+    assert held is not None
+    ((number,),) = list(first.rows("SELECT CONNECTION_ID()"))
+    mariadb.run(f"KILL {number}")
+    with pytest.raises(OperationalError):
+        ours.renew(held)
+    assert theirs.acquire(WRITE) is None
+    assert ours.renew(held)
+    assert second.shows_life("ours")
+    time.sleep(DEAD_S + 0.5)
+    assert theirs.acquire(WRITE) is None
+    first.close()
+    second.close()
+    mariadb.drop("blink")
+
+
+def test_nobody_is_taken_for_dead_while_all_may_be_connecting_anew(mariadb: MariaDB) -> None:
+    database = open_master(MasterConfig(db_params=mariadb.create("anew")))
+    assert database.shows_life("somebody who never was")
+    database.close()
+    mariadb.drop("anew")
 
 
 def test_b4_an_application_that_was_assigned_without_an_answer_waits_again(tmp_path: Path) -> None:

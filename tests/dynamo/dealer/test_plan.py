@@ -230,7 +230,10 @@ def test_groups_are_changed_where_the_data_are() -> None:
     assert owners == {"h"}
 
 
-REQUEST = {"request_id": 7, "status": "new", "group": "h", "n": 1, "item": ["/D1"], "site": ["S2", "S3"]}
+REQUEST = {
+    "request_id": 7, "status": "new", "group": "h", "n": 1, "item": ["/D1"], "site": ["S2", "S3"],
+    "user": "jane", "dn": "/CN=jane", "first_request": 5, "last_request": 6, "request_count": 1,
+}  # fmt: skip
 
 
 @pytest.mark.parametrize(
@@ -265,7 +268,7 @@ def test_requests_become_proposals_or_are_rejected_with_a_reason(change: dict[st
 
 def test_progress_of_requests_is_noted() -> None:
     found = inventory()
-    actions = [{"item": "/D1", "site": site, "status": "new"} for site in ("S1", "S2", "S9")]
+    actions = [{"item": "/D1", "site": site, "status": "new", "updated": 7} for site in ("S1", "S2", "S9")]
     seen = view(found, {"requests.find": [{**REQUEST, "status": "activated", "active": actions}]})
     assert CopyRequests({}).proposals(seen) == []
     assert {note.args["site"]: note.args["status"] for note in seen.notes} == {

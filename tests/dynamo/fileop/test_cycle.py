@@ -10,7 +10,8 @@ from dynamo.core.inventory import ObjectRepository
 from dynamo.core.master.database import open_master
 from dynamo.core.serverconfig import MasterConfig
 from dynamo.dataformat import Block, BlockReplica, Dataset, DatasetReplica, File, OperationalError, Site
-from dynamo.fileop.backend import FileTask, Report, TaskState
+from dynamo.dataformat.fileop import TaskState
+from dynamo.fileop.backend import FileTask, Report
 from dynamo.fileop.cycle import FileOperations
 from dynamo.fileop.results import apply_finished
 from dynamo.fileop.subscriptions import Status, Subscriptions

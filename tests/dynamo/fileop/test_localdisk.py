@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 from dynamo.dataformat import OperationalError
-from dynamo.fileop.backend import FileTask, Report, TaskState
+from dynamo.dataformat.fileop import TaskState
+from dynamo.fileop.backend import FileTask, Report
 from dynamo.fileop.localdisk import BATCH_TASKS, LocalDisk
 
 from tests.dynamo.fileop.test_rooted import make_root

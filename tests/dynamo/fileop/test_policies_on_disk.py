@@ -33,6 +33,31 @@ for number, name in enumerate(["/Keep/1", "/Old/1"]):
     inventory.update(DatasetReplica(name, "S1", True, "g"))
     inventory.update(BlockReplica(name + "#b", "S1", "g"))
 """
+LOOK = """
+import json
+from dynamo.core.executable import inventory, registry
+from dynamo.dataformat import HistoryRecord
+from dynamo.dataformat.request import Request, RequestAction
+
+def records(operation, kind):
+    found = [r for r in registry.history(operation, "Owned", limit=10) if r.operation_type == kind]
+    return [[r.site_name, r.size, [replica.dataset_name for replica in r.replicas]] for r in found]
+
+requests = registry.copy_requests(users=["guest"])
+assert [list(request.find_items(inventory)) for request in requests] == [[inventory.datasets["/Old/1"]]]
+print(json.dumps({
+    "copied": records("dealer", HistoryRecord.OP_COPY),
+    "deleted": records("detox", HistoryRecord.OP_DELETE),
+    "requests": [
+        [Request.status_name(r.status), r.user,
+         [[a.item, a.site, RequestAction.status_name(a.status)] for a in r.actions]]
+        for r in requests
+    ],
+    "deletion_requests": registry.deletion_requests(),
+    "transfers": sorted([t.lfn, t.source, t.target, t.status] for t in registry.transfers(0)),
+    "deletions": sorted([d.lfn, d.source, d.status] for d in registry.deletions(0)),
+}))
+"""
 POLICY = """
 Partition Owned
 On site.name == S1
@@ -128,6 +153,16 @@ def test_a_request_brings_files_and_detox_takes_them_away(server: SingleServer) 
         }
         wait_for(lambda: files(server, "S1") == {"Keep/1/f1", "Keep/1/f2"}, "Deletion of the files")
         tell(server, 2)
+    looked = server.dynamo(server.script(LOOK, "look.py"))
+    assert looked.returncode == 0, looked.stderr
+    assert json.loads(looked.stdout) == {
+        "copied": [["S2", 30, ["/Old/1"]]],
+        "deleted": [["S1", 30, ["/Old/1"]]],
+        "requests": [["completed", "guest", [["/Old/1", "S2", "completed"]]]],
+        "deletion_requests": [],
+        "transfers": [["/Old/1/f1", "S1", "S2", "done"], ["/Old/1/f2", "S1", "S2", "done"]],
+        "deletions": [["/Old/1/f1", "S1", "done"], ["/Old/1/f2", "S1", "done"]],
+    }
     inventory = server.inventory()
     assert [replica.site.name for replica in inventory.datasets["/Old/1"].replicas] == ["S2"]
     assert len(inventory.datasets["/Keep/1"].replicas) == 1

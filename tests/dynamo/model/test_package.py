@@ -27,7 +27,10 @@ IMPORTS = {
     "dynamo.core.inventory": "DynamoInventory ObjectRepository",
     "dynamo.core.components.persistency": "InventoryStore",
     "dynamo.dataformat": "Dataset Block File Site SitePartition Partition Group DatasetReplica BlockReplica"
-    " Configuration ConfigurationError IntegrityError ObjectError OperationalError",
+    " HistoryRecord Configuration ConfigurationError IntegrityError ObjectError OperationalError",
+    "dynamo.dataformat.request": "Request RequestAction CopyRequest DeletionRequest",
+    "dynamo.dataformat.history": "HistoryRecord",
+    "dynamo.dataformat.fileop": "Operation Transfer Deletion",
     "dynamo.web.modules._base": "WebModule",
     "dynamo.web.modules._html": "HTMLMixin",
     "dynamo.web.modules._common": "yesno",

@@ -14,7 +14,7 @@ import dynamo.exec.detox
 import pytest
 from dynamo.client.webserver import WebServer
 from dynamo.dataformat import OperationalError
-from dynamo.web.modules._sizes import readable_size
+from dynamo.dataformat.sizes import readable_size
 from dynamo.web.modules.inventory._pages import _choices
 from selenium import webdriver
 from selenium.webdriver.common.by import By

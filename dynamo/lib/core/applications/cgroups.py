@@ -6,6 +6,7 @@ Pages of the image belong to the server's group; a program is charged for what i
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import logging
 import os
@@ -16,6 +17,8 @@ LOG = logging.getLogger(__name__)
 
 MOUNT = Path("/sys/fs/cgroup")
 CONTROLLERS = ("memory", "pids")
+LEAF = "server"
+"""The group below its own that a server of version 2 moves into."""
 _FILES = {
     1: {"memory": "memory.limit_in_bytes", "pids": "pids.max"},
     2: {"memory": "memory.max", "pids": "pids.max"},
@@ -88,6 +91,10 @@ class Cgroups:
             for controller, place in self.places.items():
                 file = place / f"dynamo-{name}" / _FILES[self.version][controller]
                 file.write_text(str(values[controller]))
+            for folder in group.folders:
+                swap = folder / "memory.swap.max"  # of version 2, which counts swap by itself
+                if swap.exists():
+                    swap.write_text("0")
         except OSError:
             self.remove(group)
             raise
@@ -110,8 +117,9 @@ class Cgroups:
 def probe(mount: Path = MOUNT, own: str | None = None) -> Cgroups:
     """What this machine limits with, found out by making a group.
 
-    `own` is the text of /proc/self/cgroup.  A server whose group of version 2 has no groups below it yet moves into
-    a group `server` of its own: that version allows processes at the leaves alone.
+    `own` is the text of /proc/self/cgroup.  A server of version 2 moves with its processes into a leaf of its group,
+    since that version allows processes at leaves alone; processes of others in the same group are left where they are,
+    and then there is nothing to limit with.
     """
     text = Path("/proc/self/cgroup").read_text() if own is None else own
     lines = [line.split(":", 2) for line in text.splitlines()]
@@ -147,24 +155,54 @@ def _probed_v1(mount: Path, paths: dict[str, str]) -> Cgroups:
 
 def _probed_v2(mount: Path, path: str) -> Cgroups:
     place = _below(mount, path)
+    if place.name == LEAF and _gives(place.parent):
+        place = place.parent  # whoever started this server was in the leaf of another one
     lacking = set(CONTROLLERS) - set((place / "cgroup.controllers").read_text().split())
     if lacking:
         return Cgroups(0, {}, f"{', '.join(sorted(lacking))} not given to {place}")
-    control = place / "cgroup.subtree_control"
-    words = " ".join(f"+{controller}" for controller in CONTROLLERS)
-    if not set(CONTROLLERS) <= set(control.read_text().split()):
+    if not _gives(place):
         try:
-            control.write_text(words)
+            _give(place)
         except OSError as error:
             if error.errno != errno.EBUSY:
                 raise
-            leaf = place / "server"
-            leaf.mkdir(exist_ok=True)
-            for pid in (place / "cgroup.procs").read_text().split():
-                (leaf / "cgroup.procs").write_text(pid)
-            control.write_text(words)
+            _make_way(place)
+            _give(place)
     _try(place)
     return Cgroups(2, dict.fromkeys(CONTROLLERS, place))
+
+
+def _gives(place: Path) -> bool:
+    """Do groups below this one have the controllers?"""
+    return set(CONTROLLERS) <= set((place / "cgroup.subtree_control").read_text().split())
+
+
+def _give(place: Path) -> None:
+    (place / "cgroup.subtree_control").write_text(" ".join(f"+{controller}" for controller in CONTROLLERS))
+
+
+def _make_way(place: Path) -> None:
+    """Move this process and those that it has started into a leaf.  Raises OSError when others are there as well."""
+    inside = [int(word) for word in (place / "cgroup.procs").read_text().split()]
+    others = [pid for pid in inside if not _is_ours(pid)]
+    if others:
+        raise OSError(errno.EBUSY, f"process {others[0]} is in the group of the server", str(place))
+    leaf = place / LEAF
+    leaf.mkdir(exist_ok=True)
+    for pid in inside:
+        with contextlib.suppress(ProcessLookupError):
+            (leaf / "cgroup.procs").write_text(str(pid))
+
+
+def _is_ours(pid: int) -> bool:
+    """Is it this process or one that descends from it?  One that has ended bothers nobody."""
+    while pid not in (0, os.getpid()):
+        try:
+            status = Path(f"/proc/{pid}/status").read_text()
+        except (FileNotFoundError, ProcessLookupError):
+            return True
+        pid = int(status.partition("PPid:")[2].split()[0])
+    return pid != 0
 
 
 def _try(place: Path) -> None:

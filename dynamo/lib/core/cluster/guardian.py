@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from dynamo.core.cluster.copying import rebuild
-from dynamo.core.cluster.replica import Advance, Refused, Replica, State
+from dynamo.core.cluster.replica import Advance, Closed, Refused, Replica, State
 from dynamo.core.cluster.succession import (
     Act,
     Follow,
@@ -27,6 +27,7 @@ from dynamo.core.cluster.succession import (
     leader_among,
     most_advanced,
     next_act,
+    patience_for,
     quorum,
 )
 from dynamo.dataformat import OperationalError
@@ -47,18 +48,20 @@ class Guardian:
         self._ttl = ttl
         self._conflicts = conflicts
         self._led = time.monotonic()
+        self._leader = ""
+        self._closed: frozenset[str] = frozenset()
         self._said = ""
         self._pool = ThreadPoolExecutor(len(replicas))
 
     def round(self) -> None:
         """Look, and do what is to be done next."""
         states = self.states()
-        if leader_among(states.values()) is not None:
-            self._led = time.monotonic()
+        leader = leader_among(states.values())
+        if leader is not None:
+            self._led, self._leader = time.monotonic(), leader.name
+        ttl = patience_for(self._ttl, self._leader in self._closed)
         addresses = {name: replica.address for name, replica in self._replicas.items()}
-        act = next_act(
-            self._own, len(self._replicas), states, addresses, time.monotonic() - self._led, self._ttl
-        )
+        act = next_act(self._own, len(self._replicas), states, addresses, time.monotonic() - self._led, ttl)
         try:
             self._do(act, states)
         except OperationalError as error:
@@ -66,8 +69,9 @@ class Guardian:
 
     def states(self) -> dict[str, State]:
         """What can be reached of the group."""
-        found = self._pool.map(_state, self._replicas.values())
-        return {state.name: state for state in found if state is not None}
+        found = dict(zip(self._replicas, self._pool.map(_state, self._replicas.values()), strict=True))
+        self._closed = frozenset(name for name, state in found.items() if isinstance(state, Closed))
+        return {name: state for name, state in found.items() if isinstance(state, State)}
 
     def _do(self, act: Act, states: dict[str, State]) -> None:
         own = self._replicas[self._own]
@@ -129,11 +133,11 @@ class Guardian:
             return None
 
 
-def _state(replica: Replica) -> State | None:
+def _state(replica: Replica) -> State | OperationalError:
     try:
         return replica.state()
-    except OperationalError:
-        return None
+    except OperationalError as error:
+        return error
 
 
 def main() -> None:

@@ -13,15 +13,16 @@ from typing import Any, TypeVar
 from dynamo.core.borrowed import LEVEL_S, StoreAhead, check_level
 from dynamo.core.borrowed import LOOK_S as LEVEL_LOOK_S
 from dynamo.core.cluster.news import News
+from dynamo.core.cluster.rights import Rights
+from dynamo.core.cluster.roster import Roster
 from dynamo.core.cluster.sources import Sources, advertised
 from dynamo.core.cluster.updates_log import note_updates
 from dynamo.core.components.impl.database import Database
 from dynamo.core.dynamoinventory import BatchRefused, DynamoInventory
-from dynamo.core.master.applications import ApplicationQueue
 from dynamo.core.master.changelog import Batch, ChangeLog, Commands
 from dynamo.core.master.database import transaction
-from dynamo.core.master.lease import PRIMARY, WRITE, Held, Leases
-from dynamo.core.master.servers import SILENT_S, Servers, ServerStatus
+from dynamo.core.master.lease import Held, Leases
+from dynamo.core.master.servers import Servers, ServerStatus
 from dynamo.core.serverconfig import Component
 from dynamo.dataformat import DynamoError, OperationalError
 
@@ -72,14 +73,14 @@ class Member:
         self.name = name
         self.inventory = inventory
         self.image = asyncio.Lock()
-        self.is_primary = False
         self.is_draining = False
         """Does it finish what it has begun, and take nothing new?"""
         self._database = database
-        self._leases = Leases(database, name, ttl)
-        self._log = ChangeLog(database, self._leases)
+        leases = Leases(database, name, ttl)
+        self._rights = Rights(leases)
+        self._log = ChangeLog(database, leases)
         self._servers = Servers(database)
-        self._queue = ApplicationQueue(database)
+        self._roster = Roster(self._servers, self._log, database)
         self._store = store
         self._sources = Sources(name, self._servers, credentials)
         self._news = news
@@ -87,13 +88,16 @@ class Member:
         self._status = ServerStatus.INITIAL
         self._applied = 0
         self._told = 0
-        self._writing: Held | None = None
-        self._primary: Held | None = None
 
     @property
     def applied(self) -> int:
         """Number of the last batch that the image has."""
         return self._applied
+
+    @property
+    def is_primary(self) -> bool:
+        """Does this server look after what a fleet does only once?"""
+        return self._rights.is_primary
 
     @property
     def is_online(self) -> bool:
@@ -170,9 +174,7 @@ class Member:
     def stop(self) -> None:
         """Give all rights back and leave the fleet."""
         try:
-            for held in (self._writing, self._primary):
-                if held is not None:
-                    self._leases.release(held)
+            self._rights.give_back()
             self._servers.remove(self.name)
             self._servers.forget_orders(self.name)
         except DynamoError as error:
@@ -196,6 +198,8 @@ class Member:
                     beaten = time.monotonic()
                 elif self._told != self._applied:
                     self._beat(self._status)
+                if not self.is_draining:
+                    self._rights.stand()
                 if not self.inventory.loaded:
                     raise OutOfSync("The inventory could not be loaded")
                 await self._take_news()
@@ -289,19 +293,11 @@ class Member:
 
     def take_write_slot(self) -> bool:
         """Be the one of the fleet that writes; False when somebody else is, here or elsewhere."""
-        if self._writing is not None or not self.is_online:
-            return False
-        self._writing = self._leases.acquire(WRITE)
-        return self._writing is not None
+        return self.is_online and self._rights.take_write_slot()
 
     def give_write_slot(self) -> None:
         """Let others write."""
-        held, self._writing = self._writing, None
-        if held is not None:
-            try:
-                self._leases.release(held)
-            except OperationalError as error:
-                LOG.warning("The right to write was not given back, it ends by itself: %s", error)
+        self._rights.give_write_slot()
 
     def together(self) -> AbstractContextManager[None]:
         """What is done within happens in the shared database at its end, or not at all."""
@@ -315,12 +311,10 @@ class Member:
         `also` changes something else in the shared database, in the same transaction.
         Raises BatchRefused for changes that do not fit, Fenced when the right to write has gone.
         """
-        held = self._writing
-        if held is None:
-            raise OperationalError("The right to write has gone; nothing was changed")
+        held = self._rights.to_write()
         if not commands:
             with self.together():
-                self._leases.check(held)
+                self._rights.check(held)
                 if also is not None:
                     also()
             return
@@ -385,9 +379,7 @@ class Member:
 
         Raises OperationalError while the database is away.
         """
-        if held is not None and self._leases.renew(held):
-            return held
-        return self._leases.acquire(name)
+        return self._rights.keep(name, held)
 
     def order_to_drain(self, name: str, wanted: bool) -> bool:
         """Tell a server of the fleet to leave, or to stay; False for an unknown one."""
@@ -399,19 +391,7 @@ class Member:
 
     def servers_now(self) -> list[dict[str, Any]]:
         """All servers, for people."""
-        primary = self._leases.holder(PRIMARY)
-        return [
-            {
-                "name": row.name,
-                "status": str(row.status) if row.silent <= SILENT_S else "silent",
-                "silent": row.silent,
-                "applied": row.sequence,
-                "behind": max(0, self._log.last() - row.sequence),
-                "primary": row.name == primary,
-                "store": "own" if row.store_module else f"of {row.store_config.get('lender') or 'nobody'}",
-            }
-            for row in self._servers.listed()
-        ]
+        return self._roster.shown(self._rights.primary())
 
     def _beat(self, status: ServerStatus) -> None:
         self._status = status
@@ -423,31 +403,9 @@ class Member:
         self._told = self._applied
 
     def _keep_rights(self) -> None:
-        if self._writing is not None and not self._leases.renew(self._writing):
-            LOG.error("The right to write was lost; what is written now will be refused")
-        if self.is_draining:
-            held, self._primary = self._primary, None
-            if held is not None:
-                self._leases.release(held)
-        elif self._primary is None or not self._leases.renew(self._primary):
-            self._primary = self._leases.acquire(PRIMARY)
-        if self.is_primary != (self._primary is not None):
-            self.is_primary = self._primary is not None
-            LOG.info("This server is %s", "the primary" if self.is_primary else "no longer the primary")
+        self._rights.renew(may_lead=not self.is_draining)
         if self.is_primary:
-            self._look_after_the_fleet()
-
-    def _look_after_the_fleet(self) -> None:
-        rows = self._servers.listed()
-        gone = [row.name for row in rows if row.silent > SILENT_S and row.name != self.name]
-        for name in gone:
-            LOG.error("Server %s has not been heard of for %d s", name, SILENT_S)
-            self._servers.remove(name)
-            self._servers.forget_orders(name)
-        killed = self._queue.unfinished_of(gone)
-        if killed:
-            LOG.error("%d applications of servers that are gone are marked killed", killed)
-        self._log.forget(min((row.sequence for row in rows), default=0))
+            self._roster.look_after(self.name)
 
 
 def freeze_image() -> None:

@@ -49,6 +49,10 @@ class Advance:
     position: int
 
 
+class Closed(OperationalError):
+    """The machine answers, and no MariaDB runs there."""
+
+
 class Refused(OperationalError):
     """A promise was given to somebody else meanwhile."""
 
@@ -101,7 +105,7 @@ class Replica:
 
     @contextmanager
     def connected(self, answer_s: int = ANSWER_S) -> Iterator[Connection[DictCursor]]:
-        """A connection without a database.  Raises OperationalError when it cannot be reached."""
+        """A connection without a database.  Raises OperationalError when it cannot be reached, Closed at once."""
         params = self.params
         try:
             connection = pymysql.connect(
@@ -118,7 +122,9 @@ class Replica:
                 init_command="SET SESSION sql_log_bin = 0",
             )
         except pymysql.Error as error:
-            raise OperationalError(f"MariaDB {self.name} at {self.address}: {error}") from None
+            cause = getattr(error, "original_exception", None)
+            kind = Closed if isinstance(cause, ConnectionRefusedError) else OperationalError
+            raise kind(f"MariaDB {self.name} at {self.address}: {error}") from None
         try:
             yield connection
         except pymysql.Error as error:
@@ -128,7 +134,7 @@ class Replica:
                 connection.close()
 
     def state(self) -> State:
-        """What it says of itself.  Raises OperationalError when it cannot be reached."""
+        """What it says of itself.  Raises OperationalError when it cannot be reached, Closed when it does not run."""
         with self.connected(LOOK_S) as connection:
             ensure_local(connection)
             (own,) = rows(connection, f"SELECT epoch, leader FROM {LOCAL}.promise")

@@ -10,6 +10,11 @@ from dataclasses import dataclass
 
 from dynamo.core.cluster.replica import Advance, State
 
+TURN_S = 2.0
+"""How much longer each further one waits at least, in seconds: a new leader needs about so long."""
+CLOSED_S = 1.0
+"""How long a MariaDB that has led may not run before a new leader is looked for, in seconds."""
+
 
 @dataclass(frozen=True, slots=True)
 class Nothing:
@@ -75,12 +80,22 @@ def leader_among(states: Collection[State]) -> State | None:
     return leading[0] if leading else None
 
 
+def patience_for(ttl: float, leader_is_closed: bool) -> float:
+    """How long nobody may lead before a new leader is looked for, in seconds.
+
+    That there is one leader follows from promises and not from time; patience only keeps a leader that is slow, or a
+    network that is away for a moment.  A machine that answers that no MariaDB runs there is neither.
+    """
+    return min(ttl, CLOSED_S) if leader_is_closed else ttl
+
+
 def next_act(
     own: str, size: int, states: Mapping[str, State], addresses: Mapping[str, str], unled_s: float, ttl: float
 ) -> Act:
     """What the guardian of `own` does now.
 
-    `states` are those that can be reached; nobody has been seen leading for `unled_s` seconds.
+    `states` are those that can be reached; nobody has been seen leading for `unled_s` seconds, and from `ttl` on that
+    is too long.
     """
     leader = leader_among(states.values())
     mine = states.get(own)
@@ -108,7 +123,7 @@ def _without_leader(own: str, size: int, states: Mapping[str, State], unled_s: f
         return Nothing(f"{len(states)} of {size} can be reached, {quorum(size)} are needed")
     # Those further down the list wait longer, so that they do not take promises from each other.
     turn = sorted(states).index(own) if own in states else len(states)
-    patience = ttl * (1 + turn / 2)
+    patience = max(ttl * (1 + turn / 2), turn * TURN_S)
     if unled_s < patience:
         return Nothing(
             f"nobody has led for {unled_s:.0f} s; a new leader is looked for after {patience:.0f} s"

@@ -8,12 +8,10 @@ import time
 from typing import Any
 
 from dynamo.core.components.impl.database import Database
-from dynamo.core.registry.access import Refused
+from dynamo.core.registry.access import MAX_ROWS, Refused
 
 KEPT = 100
 """How many cycles of a partition are kept, and of tests as many."""
-MAX_ROWS = 100_000
-"""Most decisions in one answer."""
 
 Decision = dict[str, Any]
 """site, dataset, decision (delete, keep, protect, copy), blocks, size in bytes, rule, line, values."""

@@ -8,12 +8,12 @@ from typing import Any, Literal
 
 from dynamo.core.components.impl.database import Database
 from dynamo.core.registry.access import Refused
+from dynamo.dataformat.request import ACTION_STATUS, OPEN, STATUS
 
 Kind = Literal["copy", "deletion"]
 
-OPEN = ("new", "activated")
-STATUSES = (*OPEN, "completed", "rejected", "cancelled")
-ACTION_STATUSES = ("new", "queued", "completed", "failed")
+STATUSES = STATUS.names
+ACTION_STATUSES = ACTION_STATUS.names
 MAX_FOUND = 10_000
 """Most requests in one answer."""
 MAX_PARTS = 100_000

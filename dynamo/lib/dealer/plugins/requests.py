@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Set
 from typing import Any
 
 from dynamo.core.registry.access import Note
 from dynamo.dataformat import Block, Dataset, ObjectError, Site
+from dynamo.dataformat.request import OPEN, CopyRequest, RequestAction, find_item
 from dynamo.dealer.proposal import Proposal, View
 
 TB = 1e12
@@ -25,44 +27,41 @@ class CopyRequests:
     def proposals(self, view: View) -> list[Proposal]:
         """Requests in order of their numbers; impossible ones are noted as rejected, progress of others is noted."""
         found: list[Proposal] = []
-        for request in view.registry.ask("requests.find", kind="copy", statuses=["new", "activated"]):
-            if request["status"] == "activated":
+        for request in view.registry.copy_requests(statuses=list(OPEN)):
+            if request.status == CopyRequest.ST_ACTIVATED:
                 self._note_progress(view, request)
                 continue
             proposals = self._proposals_of(view, request)
             if isinstance(proposals, str):
-                self._note(view, "requests.close", request, status="rejected", reason=f"{proposals}")
+                self._note(view, "requests.close", request, status="rejected", reason=proposals)
             elif proposals:
                 found += proposals
             else:
                 self._note(view, "requests.close", request, status="completed")
         return found
 
-    def _proposals_of(self, view: View, request: dict[str, Any]) -> list[Proposal] | str:
-        group = view.inventory.groups.get(request["group"])
+    def _proposals_of(self, view: View, request: CopyRequest) -> list[Proposal] | str:
+        group = view.inventory.groups.get(request.group)
         if group is None or group.name is None:
-            return f"Unknown group {request['group']}"
-        sites = [
-            site
-            for name in request["site"]
-            if (site := view.inventory.sites.get(name)) is not None and view.is_target(site)
-        ]
+            return f"Unknown group {request.group}"
+        sites = [site for site in request.find_sites(view.inventory) if view.is_target(site)]
         if not sites:
             return "None of the sites gets copies"
-        items = self._items(view, request["item"])
-        if isinstance(items, str):
-            return items
-        if sum(block.size for _, blocks, _ in items for block in blocks) > self._max_size:
+        unknown: list[str] = []
+        items = request.find_items(view.inventory, unknown)
+        if unknown:
+            return f"Unknown item {unknown[0]}"
+        if sum(block.size for item in items.items() for block in _members(*item)) > self._max_size:
             return f"It has more than {self._max_size / TB:g} TB"
         found = []
-        for dataset, blocks, names in items:
-            share = sum(block.size for block in blocks)
-            whole = set(blocks) == dataset.blocks or share > self._block_share * dataset.size
-            chosen = None if whole else tuple(sorted(blocks, key=lambda block: block.name))
-            for destination in self._destinations(request["n"], sites, dataset, chosen):
-                found.append(
-                    Proposal(dataset, chosen, destination, group, sites, request["request_id"], tuple(names))
-                )
+        for dataset, blocks in items.items():
+            names = tuple(name for name in request.items if name.partition("#")[0] == dataset.name)
+            members = _members(dataset, blocks)
+            share = sum(block.size for block in members)
+            whole = members == dataset.blocks or share > self._block_share * dataset.size
+            chosen = None if whole else tuple(sorted(members, key=lambda block: block.name))
+            for destination in self._destinations(request.n, sites, dataset, chosen):
+                found.append(Proposal(dataset, chosen, destination, group, sites, request.request_id, names))
         return found
 
     @staticmethod
@@ -70,65 +69,41 @@ class CopyRequests:
         copies: int, sites: list[Site], dataset: Dataset, blocks: tuple[Block, ...] | None
     ) -> list[Site | None]:
         members = dataset.blocks if blocks is None else blocks
-        missing = [
-            site
-            for site in sites
-            if not all(
-                (here := block.find_replica(site)) is not None and here.is_complete() for block in members
-            )
-        ]
+        missing = [site for site in sites if not _all_at(site, members)]
         if copies == 0:
             return list(missing)
         wanted = copies - (len(sites) - len(missing))
         return [None] * max(0, min(wanted, len(missing)))
 
-    @staticmethod
-    def _items(view: View, names: list[str]) -> list[tuple[Dataset, set[Block], list[str]]] | str:
-        chosen: dict[Dataset, tuple[set[Block], list[str]]] = {}
-        for name in names:
-            dataset_name, mark, block_name = name.partition("#")
-            dataset = view.inventory.datasets.get(dataset_name)
-            if dataset is None:
-                return f"Unknown item {name}"
-            blocks, asked = chosen.setdefault(dataset, (set(), []))
-            asked.append(name)
-            if not mark:
-                blocks |= dataset.blocks
+    def _note_progress(self, view: View, request: CopyRequest) -> None:
+        for action in request.actions or ():
+            if action.status == RequestAction.ST_COMPLETED:
                 continue
+            site = view.inventory.sites.get(action.site)
             try:
-                block = dataset.find_block(Block.to_internal_name(block_name))
+                dataset, block = find_item(view.inventory, action.item)
             except ObjectError:
-                block = None
-            if block is None:
-                return f"Unknown item {name}"
-            blocks.add(block)
-        return [(dataset, blocks, asked) for dataset, (blocks, asked) in chosen.items()]
-
-    def _note_progress(self, view: View, request: dict[str, Any]) -> None:
-        for action in request.get("active", ()):
-            if action["status"] == "completed":
-                continue
-            items = self._items(view, [action["item"]])
-            site = view.inventory.sites.get(action["site"])
-            if isinstance(items, str) or site is None:
-                state = "failed"
+                site = None
+            if site is None:
+                status = RequestAction.ST_FAILED
+            elif _all_at(site, _members(dataset, None if block is None else {block})):
+                status = RequestAction.ST_COMPLETED
             else:
-                done = all(
-                    (here := block.find_replica(site)) is not None and here.is_complete()
-                    for _, blocks, _ in items
-                    for block in blocks
-                )
-                state = "completed" if done else "queued"
-            if state != action["status"]:
+                status = RequestAction.ST_QUEUED
+            if status != action.status:
+                word = RequestAction.status_name(status)
                 self._note(
-                    view,
-                    "requests.set_action",
-                    request,
-                    item=action["item"],
-                    site=action["site"],
-                    status=state,
+                    view, "requests.set_action", request, item=action.item, site=action.site, status=word
                 )
 
     @staticmethod
-    def _note(view: View, name: str, request: dict[str, Any], **args: Any) -> None:
-        view.notes.append(Note(name, {"kind": "copy", "request_id": request["request_id"], **args}))
+    def _note(view: View, name: str, request: CopyRequest, **args: Any) -> None:
+        view.notes.append(Note(name, {"kind": "copy", "request_id": request.request_id, **args}))
+
+
+def _members(dataset: Dataset, blocks: Set[Block] | None) -> Set[Block]:
+    return dataset.blocks if blocks is None else blocks
+
+
+def _all_at(site: Site, blocks: Iterable[Block]) -> bool:
+    return all((here := block.find_replica(site)) is not None and here.is_complete() for block in blocks)

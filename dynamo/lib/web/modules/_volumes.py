@@ -9,12 +9,12 @@ from typing import Any
 from dynamo.core.objectrepository import ObjectRepository
 from dynamo.core.registry.access import Registry
 from dynamo.dataformat import Configuration
+from dynamo.dataformat.sizes import readable_size
+from dynamo.dataformat.times import spaced_time
 from dynamo.web.exceptions import IllFormedRequest
 from dynamo.web.modules._base import WebModule
 from dynamo.web.modules._html import HTMLMixin
-from dynamo.web.modules._sizes import readable_size
 from dynamo.web.modules._table import bar, table
-from dynamo.web.modules._times import spaced_time
 from dynamo.web.request import Caller
 
 HOUR_S = 3600

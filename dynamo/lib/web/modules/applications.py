@@ -53,9 +53,7 @@ class Current(_QueueModule):
         return [{name: app[name] for name in shown} for app in self.appmanager.applications]
 
 
-class Log(_QueueModule):
-    """`log`: the end of what `appid` printed, for users with role admin or operator on application."""
-
+class _ForOperators(_QueueModule):
     def __init__(self, config: Configuration) -> None:
         super().__init__(config)
         self.must_authenticate = True
@@ -63,19 +61,24 @@ class Log(_QueueModule):
     def run(self, caller: Caller, request: Row, inventory: ObjectRepository) -> Any:
         if not _may_operate(caller):
             raise AuthorizationError
+        return self.operate(caller, request)
+
+    def operate(self, caller: Caller, request: Row) -> Any:
+        """The answer to a user with role admin or operator on application."""
+        raise NotImplementedError("operate")
+
+
+class Log(_ForOperators):
+    """`log`: the end of what `appid` printed, for users with role admin or operator on application."""
+
+    def operate(self, caller: Caller, request: Row) -> Any:
         return self.printed(self.asked_for(request))
 
 
-class Kill(_QueueModule):
+class Kill(_ForOperators):
     """`kill`: end the application `appid` (POST), for users with role admin or operator on application."""
 
-    def __init__(self, config: Configuration) -> None:
-        super().__init__(config)
-        self.must_authenticate = True
-
-    def run(self, caller: Caller, request: Row, inventory: ObjectRepository) -> Any:
-        if not _may_operate(caller):
-            raise AuthorizationError
+    def operate(self, caller: Caller, request: Row) -> Any:
         if self.method != "POST":
             raise InvalidRequest("Send this with POST")
         app = self.asked_for(request)

@@ -6,10 +6,10 @@ from typing import Any
 
 from dynamo.core.objectrepository import ObjectRepository
 from dynamo.dataformat import Configuration
+from dynamo.dataformat.times import iso_time
 from dynamo.web.exceptions import ExtraParameter, MissingParameter
 from dynamo.web.modules._base import WebModule
 from dynamo.web.modules._html import HTMLMixin
-from dynamo.web.modules._times import iso_time
 from dynamo.web.request import Caller
 
 

@@ -6,7 +6,8 @@ from typing import Any
 
 from dynamo.core.objectrepository import ObjectRepository
 from dynamo.core.registry.requests import STATUSES, Kind
-from dynamo.dataformat import Block, Configuration, ObjectError
+from dynamo.dataformat import Configuration, ObjectError
+from dynamo.dataformat.request import copy_request, deletion_request, find_item
 from dynamo.web.exceptions import (
     AuthorizationError,
     ExtraParameter,
@@ -16,19 +17,14 @@ from dynamo.web.exceptions import (
 )
 from dynamo.web.modules._base import WebModule
 from dynamo.web.modules._common import fits, listed, yesno
-from dynamo.web.modules._times import iso_time
 from dynamo.web.request import Caller
 
 Request = dict[str, Any]
-_TIMES = ("first_request", "last_request", "request_time")
 
 
-def shown(request: Request) -> Request:
-    """A request with its times in words."""
-    found: Request = {name: iso_time(value) if name in _TIMES else value for name, value in request.items()}
-    if "active" in found:
-        found["active"] = [{**action, "updated": iso_time(action["updated"])} for action in found["active"]]
-    return found
+def shown(kind: Kind, row: Request) -> Request:
+    """A request as people see it."""
+    return (copy_request(row) if kind == "copy" else deletion_request(row)).to_dict()
 
 
 def _number(values: Request, name: str, default: int | None = None) -> int | None:
@@ -66,18 +62,11 @@ class _RequestModule(WebModule):
         """Datasets and blocks, all of which are known.  Raises InvalidRequest."""
         items = listed(values, "item")
         for item in items or ():
-            name, mark, _ = item.partition("#")
-            dataset = inventory.datasets.get(name)
-            if dataset is None:
-                raise InvalidRequest(f"Invalid item name {item}")
             try:
-                known = (
-                    not mark or dataset.find_block(Block.to_internal_name(item.partition("#")[2])) is not None
-                )
+                find_item(inventory, item)
             except ObjectError:
-                known = False
-            if not known:
-                raise InvalidRequest(f"Invalid block name {item}")
+                what = "item" if inventory.datasets.get(item.partition("#")[0]) is None else "block"
+                raise InvalidRequest(f"Invalid {what} name {item}") from None
         return items
 
     @staticmethod
@@ -128,7 +117,7 @@ class CopyRequest(_RequestModule):
                 group=group,
                 copies=copies,
             )
-            return [shown(found)]
+            return [shown(self.kind, found)]
         if not items:
             raise MissingParameter("item")
         if not sites:
@@ -146,7 +135,7 @@ class CopyRequest(_RequestModule):
             user=caller.name,
             dn=caller.dn,
         )
-        return [shown(found)]
+        return [shown(self.kind, found)]
 
     def _cached(self, values: Request, caller: Caller) -> Request:
         for name in ("item", "site"):
@@ -194,7 +183,7 @@ class DeletionRequest(_RequestModule):
             if not found:
                 raise MissingParameter(name)
         made = self.registry.ask("requests.delete", items=items, sites=sites, user=caller.name, dn=caller.dn)
-        return [shown(made)]
+        return [shown(self.kind, made)]
 
 
 class PollCopy(_RequestModule):
@@ -224,7 +213,7 @@ class PollCopy(_RequestModule):
             moment = "last_request" if self.kind == "copy" else "request_time"
             found = [max(found, key=lambda row: (row[moment], row["request_id"]))]
         self.message = self.found_message if found else "Request not found"
-        return [shown(row) for row in found]
+        return [shown(self.kind, row) for row in found]
 
     found_message = "Request found"
 
@@ -253,7 +242,7 @@ class CancelCopy(_RequestModule):
         _own(self.registry.ask("requests.find", kind=self.kind, request_id=number), number, caller)
         found = self.registry.ask("requests.close", kind=self.kind, request_id=number, status="cancelled")
         self.message = "Request cancelled"
-        return [shown(found)]
+        return [shown(self.kind, found)]
 
 
 class CancelDeletion(CancelCopy):

@@ -48,5 +48,11 @@ class Database(Protocol):
     def rollback(self) -> None:
         """End a transaction and drop its changes."""
 
+    def show_life(self, name: str) -> None:
+        """From now on, let others see that this process lives, for as long as it is connected."""
+
+    def shows_life(self, name: str) -> bool:
+        """Does a process live that said so under this name?  Yes as well while that cannot be told."""
+
     def close(self) -> None:
         """Give the connection back."""

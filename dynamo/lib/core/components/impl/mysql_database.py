@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import time
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
@@ -20,6 +22,8 @@ CONNECT_S = 10
 ANSWER_S = 600
 """How long to wait for an answer, in seconds."""
 ROWS_AT_ONCE = 10_000
+SETTLED_S = 10.0
+"""How long after its own connection was made one does not trust that nobody else has one, in seconds."""
 
 _SESSION = (
     "SET SESSION sql_mode = 'STRICT_ALL_TABLES,NO_AUTO_VALUE_ON_ZERO', tx_isolation = 'REPEATABLE-READ'"
@@ -52,6 +56,8 @@ class MySQLDatabase:
         self._in_transaction = False
         self._lost = False
         self._params = params
+        self._sign = ""
+        self._since = 0.0
         with self._errors():
             self._connection = self._connect()
 
@@ -77,7 +83,20 @@ class MySQLDatabase:
             client_flag=CLIENT.FOUND_ROWS,
         )
         remember(connection.password)  # a copy in another form
+        self._since = time.monotonic()
+        if self._sign:
+            self._give_sign(connection)
         return connection
+
+    def _give_sign(self, connection: Connection[Cursor]) -> None:
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT GET_LOCK(%s, 0)", (self._lock_of(self._sign),))
+            cursor.fetchall()
+
+    def _lock_of(self, name: str) -> str:
+        """A lock that ends with the connection.  Locks belong to all databases of a MariaDB."""
+        db = self._params["db"]
+        return f"dynamo-{hashlib.sha256(f'{db}/{name}'.encode()).hexdigest()[:40]}"
 
     @contextmanager
     def _errors(self) -> Iterator[None]:
@@ -143,6 +162,17 @@ class MySQLDatabase:
         self._in_transaction = False
         with self._errors():
             self._connection.rollback()
+
+    def show_life(self, name: str) -> None:
+        if self._sign != name:
+            self._sign = name
+            with self._errors():
+                self._give_sign(self._ready())
+
+    def shows_life(self, name: str) -> bool:
+        ((free,),) = list(self.rows("SELECT IS_FREE_LOCK(?)", (self._lock_of(name),)))
+        # When a database was away, everybody connects anew, and some are later than others.
+        return not free or time.monotonic() - self._since < SETTLED_S
 
     def close(self) -> None:
         if self._connection.open:

@@ -7,10 +7,10 @@ from typing import Any
 
 from dynamo.core.objectrepository import ObjectRepository
 from dynamo.dataformat import Configuration
+from dynamo.dataformat.times import spaced_time
 from dynamo.web.exceptions import IllFormedRequest, InvalidRequest, MissingParameter
 from dynamo.web.modules._base import WebModule
 from dynamo.web.modules._filedownload import FileDownloadMixin
-from dynamo.web.modules._times import spaced_time
 from dynamo.web.request import Caller
 
 Row = dict[str, Any]

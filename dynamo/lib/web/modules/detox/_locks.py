@@ -6,12 +6,12 @@ from typing import Any
 
 from dynamo.core.objectrepository import ObjectRepository
 from dynamo.dataformat import Configuration, ConfigurationError
+from dynamo.dataformat.times import spaced_time
 from dynamo.policy.dates import parse_time
 from dynamo.web.exceptions import ExtraParameter, IllFormedRequest, InvalidRequest, MissingParameter
 from dynamo.web.modules._base import WebModule
 from dynamo.web.modules._common import fits, listed, yesno
 from dynamo.web.modules._html import HTMLMixin
-from dynamo.web.modules._times import spaced_time
 from dynamo.web.request import Caller
 
 Row = dict[str, Any]

@@ -8,8 +8,8 @@ from urllib.parse import urlencode
 
 from dynamo.core.objectrepository import ObjectRepository
 from dynamo.dataformat import Configuration
+from dynamo.dataformat.sizes import readable_size
 from dynamo.web.modules._html import HTMLMixin
-from dynamo.web.modules._sizes import readable_size
 from dynamo.web.modules._table import stacked_bar, table
 from dynamo.web.modules.detox._cycles import DECISIONS, CycleModule, number_of
 from dynamo.web.request import Caller

@@ -8,10 +8,10 @@ from urllib.parse import urlencode
 
 from dynamo.core.objectrepository import ObjectRepository
 from dynamo.dataformat import Configuration
+from dynamo.dataformat.sizes import readable_size
 from dynamo.web.exceptions import IllFormedRequest
 from dynamo.web.modules._base import WebModule
 from dynamo.web.modules._html import HTMLMixin
-from dynamo.web.modules._sizes import readable_size
 from dynamo.web.modules._table import bar, status_word, table
 from dynamo.web.modules.inventory._sites import TB, site_usage
 from dynamo.web.modules.inventory._stats import DEFAULT_KEY, KEYS, Replication, Size, Usage

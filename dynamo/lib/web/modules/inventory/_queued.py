@@ -6,6 +6,7 @@ from typing import Any
 
 from dynamo.core.objectrepository import ObjectRepository
 from dynamo.dataformat import Configuration
+from dynamo.web.modules._base import WebModule
 from dynamo.web.modules.inventory._changes import DeleteSync, InjectSync
 from dynamo.web.request import Caller
 
@@ -13,37 +14,26 @@ AT_ONCE = 5000
 """How many changes are handed over at a time."""
 
 
-class Inject(InjectSync):
+class _Later(WebModule):
+    def __init__(self, config: Configuration) -> None:
+        super().__init__(config)
+        self.write_enabled = False
+
+    def run(self, caller: Caller, request: dict[str, Any], inventory: ObjectRepository) -> Any:
+        counts = super().run(caller, request, inventory)
+        commands = [(command.action, command.obj) for command in inventory.commands]
+        for begin in range(0, len(commands), AT_ONCE):
+            self.registry.ask("injections.add", commands=commands[begin : begin + AT_ONCE])
+        return counts
+
+
+class Inject(_Later, InjectSync):
     """`inject`: as `injectsync`, later."""
 
     done = "Data will be injected in the regular update cycle later."
 
-    def __init__(self, config: Configuration) -> None:
-        super().__init__(config)
-        self.write_enabled = False
 
-    def run(self, caller: Caller, request: dict[str, Any], inventory: ObjectRepository) -> Any:
-        counts = super().run(caller, request, inventory)
-        _hand_over(self, inventory)
-        return counts
-
-
-class Delete(DeleteSync):
+class Delete(_Later, DeleteSync):
     """`delete`: as `deletesync`, later."""
 
     done = "Data will be deleted in the regular update cycle later."
-
-    def __init__(self, config: Configuration) -> None:
-        super().__init__(config)
-        self.write_enabled = False
-
-    def run(self, caller: Caller, request: dict[str, Any], inventory: ObjectRepository) -> Any:
-        counts = super().run(caller, request, inventory)
-        _hand_over(self, inventory)
-        return counts
-
-
-def _hand_over(module: Inject | Delete, inventory: ObjectRepository) -> None:
-    commands = [(command.action, command.obj) for command in inventory.commands]
-    for begin in range(0, len(commands), AT_ONCE):
-        module.registry.ask("injections.add", commands=commands[begin : begin + AT_ONCE])

@@ -1,4 +1,4 @@
-"""Times as web modules write them."""
+"""Times in words."""
 
 from __future__ import annotations
 
