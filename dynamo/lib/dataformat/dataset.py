@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from array import array
 from collections.abc import Hashable
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -10,7 +11,7 @@ from dynamo.dataformat import block as columns
 from dynamo.dataformat.block import Block
 from dynamo.dataformat.enumeration import Enumeration
 from dynamo.dataformat.exceptions import ObjectError
-from dynamo.dataformat.rows import drop_row, new_rows, whole, windows_of
+from dynamo.dataformat.rows import drop_row, find_row, new_rows, whole, windows_of
 
 if TYPE_CHECKING:
     from dynamo.dataformat.datasetreplica import DatasetReplica
@@ -171,9 +172,13 @@ class Dataset:
     def _drop_name(self, begin: int) -> None:
         end = self._names.index(_END, begin) + 1
         del self._names[begin:end]
-        for at in range(columns.NAME, len(self.rows), columns.WIDTH):
-            if self.rows[at] > begin:
-                self.rows[at] -= end - begin
+        self.rows[columns.NAME :: columns.WIDTH] = array(
+            "q",
+            [
+                other if other <= begin else other - (end - begin)
+                for other in self.rows[columns.NAME :: columns.WIDTH]
+            ],
+        )
 
     def remove_all_blocks(self) -> None:
         """Empty the list of blocks, which have no replicas any more."""
@@ -199,8 +204,9 @@ class Dataset:
         """The block of a name.  Raises ObjectError when it is not there although it must."""
         key = name if isinstance(name, str) else name.name
         begin = self._names.find(_END + _encoded(key) + _END) + 1
-        if begin:
-            return self.block_at(self.rows[columns.NAME :: columns.WIDTH].index(begin) * columns.WIDTH)
+        at = find_row(self.rows, columns.NAME, columns.WIDTH, begin) if begin else None
+        if at is not None:
+            return self.block_at(at)
         if must_find:
             raise ObjectError(f"Could not find block {key} in {self._name}")
         return None

@@ -11,7 +11,7 @@ from dynamo.dataformat.blockreplica import FULL, BlockReplica, Part
 from dynamo.dataformat.dataset import Dataset
 from dynamo.dataformat.exceptions import ObjectError
 from dynamo.dataformat.group import Group, Owners, group_of
-from dynamo.dataformat.rows import drop_row, new_rows, whole, windows_of
+from dynamo.dataformat.rows import drop_row, find_row, new_rows, whole, windows_of
 from dynamo.dataformat.site import Site
 
 if TYPE_CHECKING:
@@ -197,18 +197,15 @@ class DatasetReplica:
         at = block.number * columns.WIDTH
         if at < len(self.rows) and self.rows[at + columns.BLOCK] == block.at:
             return at  # as long as all blocks are here, in order
-        try:
-            return self.rows[columns.BLOCK :: columns.WIDTH].index(block.at) * columns.WIDTH
-        except ValueError:
-            return None
+        return find_row(self.rows, columns.BLOCK, columns.WIDTH, block.at)
 
     def block_moved(self, old: int, new: int) -> None:
         """Note that the row of a block of the dataset lies elsewhere now."""
         for share in self.site.partitions.values():
             share.replicas.block_moved(self, old // block_columns.WIDTH, new // block_columns.WIDTH)
-        for at in range(columns.BLOCK, len(self.rows), columns.WIDTH):
-            if self.rows[at] == old:
-                self.rows[at] = new
+        at = find_row(self.rows, columns.BLOCK, columns.WIDTH, old)
+        if at is not None:
+            self.rows[at + columns.BLOCK] = new
 
     def part(self, at: int) -> Part:
         """What the block replica of a row has."""

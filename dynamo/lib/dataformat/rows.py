@@ -78,6 +78,14 @@ def new_rows() -> array[int]:
     return array("q")
 
 
+def find_row(rows: array[int], column: int, width: int, value: int) -> int | None:
+    """Where the row begins that has a value in a column, None without one."""
+    try:
+        return rows[column::width].index(value) * width
+    except ValueError:
+        return None
+
+
 def drop_row(rows: array[int], at: int, width: int) -> int:
     """Take a row out.  The last one comes into its place: where that was, which is `at` if it was the last itself."""
     last = len(rows) - width
