@@ -3,35 +3,38 @@
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
+from weakref import ref
 
 from dynamo.dataformat import full_name
-from dynamo.dataformat.dataset import Dataset
 from dynamo.dataformat.exceptions import ObjectError
+from dynamo.dataformat.rows import Cells, Windows, whole
 
 if TYPE_CHECKING:
     from dynamo.dataformat.blockreplica import BlockReplica
+    from dynamo.dataformat.dataset import Dataset
     from dynamo.dataformat.file import File
     from dynamo.dataformat.repository import Repository
     from dynamo.dataformat.site import Site
 
+NAME, SIZE, FILES, OPEN, TIME, ID = range(6)
+"""Columns of a dataset's blocks.  `NAME` is where the name begins in the text of all names."""
+WIDTH = 6
+
 
 class Block:
-    """A part of a dataset.
+    """A part of a dataset: a row of it, or a free object with a row of its own.
 
-    `size` in bytes and `num_files` are the sums over its files, kept by whoever adds files.  `last_update` in Unix
-    seconds.  `replicas` are those of this block at all sites.
+    `size` in bytes and `num_files` are the sums over its files, kept by whoever adds files.
     """
 
     __slots__ = (
+        "__weakref__",
+        "_cells",
         "_name",
+        "_windows",
+        "at",
         "dataset",
-        "id",
-        "is_open",
-        "last_update",
-        "num_files",
         "pinned_files",
-        "replicas",
-        "size",
     )
 
     def __init__(
@@ -45,15 +48,35 @@ class Block:
         bid: int = 0,
         internal_name: bool = True,
     ) -> None:
-        self._name = name if internal_name else self.to_internal_name(name)
-        self.dataset = Dataset(dataset) if isinstance(dataset, str) else dataset
-        self.size = size
-        self.num_files = num_files
-        self.is_open = is_open
-        self.last_update = last_update
-        self.id = bid
-        self.replicas: set[BlockReplica] = set()
+        self._name: str | None = name if internal_name else self.to_internal_name(name)
+        self.dataset = _dataset(dataset) if isinstance(dataset, str) else dataset
+        self._cells: Cells = [0, size, num_files, is_open, last_update, bid]
+        self.at = 0
+        self._windows: Windows[Dataset, Block] | None = None
         self.pinned_files: dict[str, File] | None = None
+
+    @classmethod
+    def of_row(cls, dataset: Dataset, at: int, windows: Windows[Dataset, Block]) -> Block:
+        """The object for a row of a dataset, which had none."""
+        block = cls.__new__(cls)
+        block._name = None
+        block.dataset, block._cells, block.at, block._windows = dataset, dataset.rows, at, windows
+        block.pinned_files = None
+        windows.held[at] = ref(block)
+        return block
+
+    def join(self, at: int, windows: Windows[Dataset, Block]) -> None:
+        """Stand for a row of the dataset from now on."""
+        self._cells, self.at, self._windows = self.dataset.rows, at, windows
+        windows.held[at] = ref(self)
+
+    def leave(self) -> None:
+        """Stand for no row any more, and keep its values."""
+        self._name = self.name
+        self._cells = [*self._cells[self.at : self.at + WIDTH]]
+        if self._windows is not None:
+            self._windows.held.pop(self.at, None)
+        self.at, self._windows = 0, None
 
     @classmethod
     def free(cls, name: str) -> Block:
@@ -67,7 +90,72 @@ class Block:
     @property
     def name(self) -> str:
         """Unique in the dataset; never changes."""
+        if self._name is None:
+            self._name = self.dataset.block_name(self._cells[self.at + NAME])
         return self._name
+
+    @property
+    def size(self) -> int:
+        """Bytes of its files; -1 for a free block that is known by name only."""
+        return self._cells[self.at + SIZE]  # type: ignore[no-any-return]
+
+    @size.setter
+    def size(self, size: int) -> None:
+        self._cells[self.at + SIZE] = whole(size)
+
+    @property
+    def num_files(self) -> int:
+        """Number of its files."""
+        return self._cells[self.at + FILES]  # type: ignore[no-any-return]
+
+    @num_files.setter
+    def num_files(self, num_files: int) -> None:
+        self._cells[self.at + FILES] = whole(num_files)
+
+    @property
+    def is_open(self) -> bool:
+        """May files be added?"""
+        return bool(self._cells[self.at + OPEN])
+
+    @is_open.setter
+    def is_open(self, is_open: bool) -> None:
+        self._cells[self.at + OPEN] = bool(is_open)
+
+    @property
+    def last_update(self) -> int:
+        """Unix seconds."""
+        return self._cells[self.at + TIME]  # type: ignore[no-any-return]
+
+    @last_update.setter
+    def last_update(self, last_update: int) -> None:
+        self._cells[self.at + TIME] = whole(last_update)
+
+    @property
+    def id(self) -> int:
+        """The store's number, 0 for a block that is not stored."""
+        return self._cells[self.at + ID]  # type: ignore[no-any-return]
+
+    @id.setter
+    def id(self, number: int) -> None:
+        self._cells[self.at + ID] = whole(number)
+
+    @property
+    def number(self) -> int:
+        """Which row of its dataset it is, counted from 0."""
+        return self.at // WIDTH
+
+    @property
+    def is_embedded(self) -> bool:
+        """Is it a row of its dataset?"""
+        return self._windows is not None
+
+    @property
+    def replicas(self) -> set[BlockReplica]:
+        """The replicas at all sites, as they are now."""
+        if not self.is_embedded:
+            return set()
+        found = (replica.member(self) for replica in self.dataset.replicas)
+        return {replica for replica in found if replica is not None}
 
     @property
     def files(self) -> set[File]:
@@ -97,7 +185,7 @@ class Block:
 
     def real_name(self) -> str:
         """The name that people use."""
-        return self.to_real_name(self._name)
+        return self.to_real_name(self.name)
 
     def full_name(self) -> str:
         """The dataset's name, `#`, the name of the block."""
@@ -115,12 +203,11 @@ class Block:
     def find_replica(self, site: Site | str, must_find: bool = False) -> BlockReplica | None:
         """The replica at a site.  Raises ObjectError when it is not there although it must."""
         name = site if isinstance(site, str) else site.name
-        for replica in self.replicas:
-            if replica.site.name == name:
-                return replica
-        if must_find:
+        replica = self.dataset.find_replica(name) if self.is_embedded else None
+        found = None if replica is None else replica.member(self)
+        if found is None and must_find:
             raise ObjectError(f"Could not find replica of {self.full_name()} in {name}")
-        return None
+        return found
 
     def add_file(self, file: File) -> None:
         """Add to the list of files.  Changes neither `size` nor `num_files`."""
@@ -146,10 +233,10 @@ class Block:
         dataset = repository.datasets.get(self.dataset.name)
         if dataset is None:
             raise ObjectError(f"Unknown dataset {self.dataset.name}")
-        embedded = dataset.find_block(self._name)
+        embedded = dataset.find_block(self.name)
         if embedded is None:
             embedded = Block(
-                self._name, dataset, self.size, self.num_files, self.is_open, self.last_update, self.id
+                self.name, dataset, self.size, self.num_files, self.is_open, self.last_update, self.id
             )
             repository.files.pin_new(embedded)
             dataset.add_block(embedded)
@@ -181,7 +268,7 @@ class Block:
         if not isinstance(other, Block):
             return NotImplemented
         return (
-            self._name == other._name
+            self.name == other.name
             and self.dataset.name == other.dataset.name
             and self.size == other.size
             and self.num_files == other.num_files
@@ -196,3 +283,9 @@ class Block:
             f"Block({self.real_name()!r},{self.dataset.name!r},{self.size},{self.num_files},{self.is_open},"
             f"{self.last_update},{self.id},False)"
         )
+
+
+def _dataset(name: str) -> Dataset:
+    from dynamo.dataformat.dataset import Dataset  # a dataset makes its own blocks
+
+    return Dataset(name)

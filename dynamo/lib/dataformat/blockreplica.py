@@ -4,27 +4,37 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
+from weakref import ref
 
-from dynamo.dataformat.block import Block
+from dynamo.dataformat.block import FILES, SIZE, Block
 from dynamo.dataformat.exceptions import ObjectError
 from dynamo.dataformat.group import Group, group_of
+from dynamo.dataformat.rows import Cells, Windows, whole
 from dynamo.dataformat.site import Site
 
 if TYPE_CHECKING:
+    from dynamo.dataformat.datasetreplica import DatasetReplica
     from dynamo.dataformat.file import File
     from dynamo.dataformat.repository import Repository
 
 FileIds = tuple[int | str, ...]
+Part = tuple[FileIds | None, int]
+"""The list of files that are here, and their bytes.  Without a list all are here, whatever the number says."""
+FULL: Part = (None, 0)
+
+BLOCK, OWNER, CUSTODIAL, TIME = range(4)
+"""Columns of a dataset replica's members.  `BLOCK` is where the block's row begins, `OWNER` a number of a group."""
+WIDTH = 4
 
 
 class BlockReplica:
-    """A block at a site.
+    """A block at a site: a row of a dataset replica, or a free object with a row of its own.
 
     `file_ids` is None for a full replica, whose size is the block's; else a sorted tuple of file ids, or of logical
     names for files without id.  `last_update` in Unix seconds.
     """
 
-    __slots__ = ("_partial_size", "block", "file_ids", "group", "is_custodial", "last_update", "site")
+    __slots__ = ("__weakref__", "_block", "_cells", "_part", "_replica", "_windows", "at", "site")
 
     def __init__(
         self,
@@ -40,46 +50,135 @@ class BlockReplica:
 
         Raises ObjectError for a finite size without a list, unless it is the size of the given block.
         """
-        self.block = Block.free(block) if isinstance(block, str) else block
+        self._block: Block | None = Block.free(block) if isinstance(block, str) else block
         self.site = Site(site) if isinstance(site, str) else site
-        self.group = group_of(group)
-        self.is_custodial = is_custodial
-        self.last_update = last_update
-        self.file_ids: FileIds | None = None
-        self._partial_size = 0
+        self._cells: Cells = [0, group_of(group), is_custodial, last_update]
+        self.at = 0
+        self._replica: DatasetReplica | None = None
+        self._windows: Windows[DatasetReplica, BlockReplica] | None = None
+        self._part = FULL
         if size < 0:
             return
         if file_ids is not None or size == 0:
-            self._partial_size = size
-            self.file_ids = _with_ids(tuple(file_ids or ()), self.block)
+            self._part = (_with_ids(tuple(file_ids or ()), self.block), size)
         elif size != self.block.size:
             raise ObjectError(
                 f"Replica of {self.block.full_name()} has the finite size {size}, "
                 f"which is not that of the block; give the list of its files"
             )
 
+    @classmethod
+    def of_row(
+        cls, replica: DatasetReplica, at: int, windows: Windows[DatasetReplica, BlockReplica]
+    ) -> BlockReplica:
+        """The object for a row of a dataset replica, which had none."""
+        member = cls.__new__(cls)
+        member._block = None
+        member.site = replica.site
+        member._replica, member._cells, member.at, member._windows = replica, replica.rows, at, windows
+        windows.held[at] = ref(member)
+        return member
+
+    def join(self, replica: DatasetReplica, at: int, windows: Windows[DatasetReplica, BlockReplica]) -> None:
+        """Stand for a row of a dataset replica from now on."""
+        self._replica, self._cells, self.at, self._windows = replica, replica.rows, at, windows
+        windows.held[at] = ref(self)
+
+    def leave(self) -> None:
+        """Stand for no row any more, and keep its values."""
+        self._block, self._part = self.block, self.part
+        self._cells = [0, self.group, self.is_custodial, self.last_update]
+        if self._windows is not None:
+            self._windows.held.pop(self.at, None)
+        self.at, self._replica, self._windows = 0, None, None
+
+    @property
+    def block(self) -> Block:
+        """The block of which this is a replica."""
+        block = self._block
+        if block is None:
+            assert self._replica is not None, "a free replica knows its block"
+            block = self._block = self._replica.dataset.block_at(self._cells[self.at + BLOCK])
+        return block
+
+    @property
+    def group(self) -> Group:
+        """The owner."""
+        owner = self._cells[self.at + OWNER]
+        return owner if self._replica is None else self._replica.owner(owner)
+
+    @group.setter
+    def group(self, group: Group) -> None:
+        replica = self._replica
+        self._cells[self.at + OWNER] = group if replica is None else replica.owner_number(group)
+
+    @property
+    def is_custodial(self) -> bool:
+        """Is it kept here for good?"""
+        return bool(self._cells[self.at + CUSTODIAL])
+
+    @is_custodial.setter
+    def is_custodial(self, is_custodial: bool) -> None:
+        self._cells[self.at + CUSTODIAL] = bool(is_custodial)
+
+    @property
+    def last_update(self) -> int:
+        """Unix seconds."""
+        return self._cells[self.at + TIME]  # type: ignore[no-any-return]
+
+    @last_update.setter
+    def last_update(self, last_update: int) -> None:
+        self._cells[self.at + TIME] = whole(last_update)
+
+    @property
+    def part(self) -> Part:
+        """What is here."""
+        return self._part if self._replica is None else self._replica.part(self.at)
+
+    @part.setter
+    def part(self, part: Part) -> None:
+        if self._replica is None:
+            self._part = part
+        else:
+            self._replica.set_part(self.at, part)
+
+    @property
+    def file_ids(self) -> FileIds | None:
+        """The files that are here; None when all are."""
+        return self.part[0]
+
+    @file_ids.setter
+    def file_ids(self, file_ids: FileIds | None) -> None:
+        self.part = (file_ids, self.part[1])
+
     @property
     def size(self) -> int:
         """Bytes that are here; -1 for a full replica of a block that is known by name only."""
-        return self.block.size if self.file_ids is None else self._partial_size
+        file_ids, size = self.part
+        return self._of_block(SIZE) if file_ids is None else size
 
     @size.setter
     def size(self, size: int) -> None:
-        if size < 0:
-            self.file_ids = None
-        self._partial_size = size
+        self.part = FULL if size < 0 else (self.part[0], whole(size))
+
+    def _of_block(self, column: int) -> int:
+        """A number of the block, for which no object is made."""
+        if self._replica is None:
+            block = self.block
+            return block.size if column == SIZE else block.num_files
+        place: int = self._cells[self.at + BLOCK]
+        return self._replica.dataset.rows[place + column]
 
     @property
     def num_files(self) -> int:
         """Number of files that are here."""
-        return self.block.num_files if self.file_ids is None else len(self.file_ids)
+        file_ids = self.part[0]
+        return self._of_block(FILES) if file_ids is None else len(file_ids)
 
     def is_complete(self) -> bool:
         """Are all files here?"""
-        file_ids = self.file_ids
-        return file_ids is None or (
-            self._partial_size == self.block.size and len(file_ids) == self.block.num_files
-        )
+        file_ids, size = self.part
+        return file_ids is None or (size == self._of_block(SIZE) and len(file_ids) == self._of_block(FILES))
 
     def files(self) -> set[File]:
         """The files that are here."""
@@ -92,25 +191,25 @@ class BlockReplica:
 
     def add_file(self, file: File) -> None:
         """Count a file of the block as being here.  Nothing happens when it is."""
-        if self.file_ids is None or self.has_file(file):
-            return
-        self.file_ids = in_order((*self.file_ids, file.id or file.lfn))
-        self._partial_size += file.size
+        file_ids, size = self.part
+        if file_ids is not None and not self.has_file(file):
+            self.part = (in_order((*file_ids, file.id or file.lfn)), size + file.size)
 
     def delete_file(self, file: File, full_deletion: bool = False) -> None:
         """Count a file as not being here any more.
 
         A full replica becomes partial, unless the file leaves the block as well (`full_deletion`).
         """
-        if self.file_ids is None:
+        file_ids, size = self.part
+        if file_ids is None:
             if full_deletion:
                 return
-            self._partial_size = self.block.size
-            self.file_ids = in_order(member.id or member.lfn for member in self.block.files)
+            size = self.block.size
+            file_ids = in_order(member.id or member.lfn for member in self.block.files)
+        self.part = (file_ids, size)
         if self.has_file(file):
             gone = (file.lfn, file.id or file.lfn)
-            self.file_ids = tuple(member for member in self.file_ids if member not in gone)
-            self._partial_size -= file.size
+            self.part = (tuple(member for member in file_ids if member not in gone), size - file.size)
 
     def embed_into(self, repository: Repository) -> tuple[BlockReplica, bool]:
         """Bring this into the inventory: the embedded replica, and whether anything changed.
@@ -156,15 +255,14 @@ class BlockReplica:
         return in_order(found)
 
     def _copy(self, other: BlockReplica, group: Group, file_ids: FileIds | None) -> None:
-        self.group, self.file_ids, self._partial_size = group, file_ids, other._partial_size
+        self.group, self.part = group, (file_ids, other.part[1])
         self.is_custodial, self.last_update = other.is_custodial, other.last_update
 
     def link(self) -> None:
-        """Take this into the lists of its block and its dataset replica."""
+        """Take this into the list of its dataset replica."""
         dataset_replica = self.site.find_dataset_replica(self.block.dataset, must_find=True)
         assert dataset_replica is not None
-        dataset_replica.block_replicas.add(self)
-        self.block.replicas.add(self)
+        dataset_replica.add(self)
 
     def unlink_from(self, repository: Repository) -> BlockReplica | None:
         """Take the replica of this block at this site out of the inventory.
@@ -179,12 +277,11 @@ class BlockReplica:
 
     def unlink(self, repository: Repository) -> None:
         """Take this embedded replica out of the inventory."""
-        self.block.replicas.discard(self)
-        dataset_replica = self.site.find_dataset_replica(self.block.dataset)
+        dataset_replica = self._replica
         if dataset_replica is None:
             return
-        dataset_replica.block_replicas.discard(self)
-        if dataset_replica.block_replicas:
+        dataset_replica.remove(self)
+        if dataset_replica.num_block_replicas:
             repository.membership.block_replica_removed(dataset_replica, self)
         else:
             dataset_replica.growing = False
@@ -209,7 +306,7 @@ class BlockReplica:
     __hash__ = object.__hash__
 
     def __repr__(self) -> str:
-        size, file_ids = (-1, None) if self.is_complete() else (self._partial_size, self.file_ids)
+        file_ids, size = (None, -1) if self.is_complete() else self.part
         return (
             f"BlockReplica({self.block.full_name()!r},{self.site.name!r},{self.group.name!r},"
             f"{self.is_custodial},{size},{self.last_update},{file_ids!r})"

@@ -66,12 +66,7 @@ class Group:
             for dataset_replica in site.dataset_replicas():
                 if dataset_replica.group is embedded:
                     dataset_replica.group = Group.null_group
-                disowned = [
-                    replica for replica in dataset_replica.block_replicas if replica.group is embedded
-                ]
-                for replica in disowned:
-                    replica.group = Group.null_group
-                if disowned:
+                if dataset_replica.disown(embedded):
                     repository.membership.dataset_changed(dataset_replica.dataset)
         return embedded
 
@@ -89,6 +84,22 @@ class Group:
 
 
 Group.null_group = Group(None)
+
+
+class Owners:
+    """Groups of one inventory by the numbers that rows keep instead of them."""
+
+    def __init__(self) -> None:
+        self.groups: list[Group] = []
+        self._numbers: dict[Group, int] = {}
+
+    def number(self, group: Group) -> int:
+        """The number of a group, which gets one when it has none."""
+        number = self._numbers.get(group)
+        if number is None:
+            number = self._numbers[group] = len(self.groups)
+            self.groups.append(group)
+        return number
 
 
 def group_of(group: Group | str | None) -> Group:

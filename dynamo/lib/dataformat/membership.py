@@ -76,10 +76,7 @@ class PartitionMembership:
             return
         for share in dataset_replica.site.partitions.values():
             if share.partition.reach is Reach.OWN:
-                members = share.replicas.get(dataset_replica)
-                if members is not None:
-                    members.discard(replica)
-                    _settle(share, dataset_replica, members)
+                share.replicas.forget(dataset_replica, replica)
             else:
                 evaluate(share, dataset_replica)
         self.fleet_changed(dataset_replica.dataset)
@@ -101,31 +98,13 @@ class PartitionMembership:
 def evaluate(share: SitePartition, dataset_replica: DatasetReplica) -> None:
     """Find out anew which block replicas of a dataset replica belong to a partition."""
     contains = share.partition.contains
-    _settle(
-        share, dataset_replica, {replica for replica in dataset_replica.block_replicas if contains(replica)}
+    share.replicas.set(
+        dataset_replica, [replica for replica in dataset_replica.block_replicas if contains(replica)]
     )
 
 
 def _evaluate_one(share: SitePartition, dataset_replica: DatasetReplica, replica: BlockReplica) -> None:
-    known = dataset_replica in share.replicas
-    members = share.replicas.get(dataset_replica)
     if share.partition.contains(replica):
-        if known and members is None:
-            return
-        members = members or set()
-        members.add(replica)
-    elif not known:
-        return
+        share.replicas.add(dataset_replica, replica)
     else:
-        members = set(dataset_replica.block_replicas) if members is None else members
-        members.discard(replica)
-    _settle(share, dataset_replica, members)
-
-
-def _settle(share: SitePartition, dataset_replica: DatasetReplica, members: set[BlockReplica]) -> None:
-    if not members:
-        share.replicas.pop(dataset_replica, None)
-    elif len(members) == len(dataset_replica.block_replicas):
-        share.replicas[dataset_replica] = None
-    else:
-        share.replicas[dataset_replica] = members
+        share.replicas.exclude(dataset_replica, replica)

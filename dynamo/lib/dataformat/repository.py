@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from dynamo.dataformat.block_files import BlockFiles
 from dynamo.dataformat.exceptions import ObjectError
-from dynamo.dataformat.group import Group
+from dynamo.dataformat.group import Group, Owners
 from dynamo.dataformat.mapping import ObjectMapping
 from dynamo.dataformat.membership import PartitionMembership
 from dynamo.dataformat.sitepartition import SitePartition
@@ -26,6 +26,7 @@ class Repository:
         self.sites: ObjectMapping[str, Site] = ObjectMapping()
         self.datasets: ObjectMapping[str, Dataset] = ObjectMapping()
         self.partitions: ObjectMapping[str, Partition] = ObjectMapping()
+        self.owners = Owners()
         self.files = BlockFiles()
         self.membership = PartitionMembership(self)
         self.groups.add(Group.null_group)
@@ -34,6 +35,7 @@ class Repository:
         """Forget everything but the null group."""
         for mapping in (self.groups, self.sites, self.datasets, self.partitions):
             mapping.clear()
+        self.owners = Owners()
         self.groups.add(Group.null_group)
 
     def known_block(self, block: Block) -> Block | None:

@@ -93,7 +93,7 @@ class Site:
         """Drop a replica from the list and from all partitions."""
         self._by_dataset.pop(replica.dataset, None)
         for site_partition in self.partitions.values():
-            site_partition.replicas.pop(replica, None)
+            site_partition.replicas.drop(replica)
 
     def find_dataset_replica(self, dataset: Dataset, must_find: bool = False) -> DatasetReplica | None:
         """The replica of an embedded dataset here.

@@ -6,11 +6,10 @@ import sys
 from typing import TYPE_CHECKING
 
 from dynamo.dataformat.exceptions import IntegrityError, ObjectError
+from dynamo.dataformat.members import Members
 from dynamo.dataformat.partition import Partition
 
 if TYPE_CHECKING:
-    from dynamo.dataformat.blockreplica import BlockReplica
-    from dynamo.dataformat.datasetreplica import DatasetReplica
     from dynamo.dataformat.repository import Repository
     from dynamo.dataformat.site import Site
 
@@ -27,7 +26,7 @@ class SitePartition:
         self.site = _site(site) if isinstance(site, str) else site
         self.partition = Partition(partition) if isinstance(partition, str) else partition
         self.own_quota = int(quota)
-        self.replicas: dict[DatasetReplica, set[BlockReplica] | None] = {}
+        self.replicas = Members()
 
     @property
     def quota(self) -> int:
@@ -59,11 +58,7 @@ class SitePartition:
 
     def used(self, physical: bool = True) -> int:
         """Bytes that are here (`physical`), or will be when all replicas are complete."""
-        total = 0
-        for dataset_replica, members in self.replicas.items():
-            for replica in dataset_replica.block_replicas if members is None else members:
-                total += replica.size if physical else replica.block.size
-        return total
+        return self.replicas.size(physical)
 
     def occupancy_fraction(self, physical: bool = True) -> float:
         """Used space over quota; the largest float without a quota, 0 when it is unlimited."""

@@ -114,7 +114,8 @@ class Cycle:
             if verdict.action is Action.DELETE_BLOCK
             for member in verdict.blocks
         ]
-        return [member for member in taken if member in replica.block_replicas]
+        here = replica.block_replicas
+        return [member for member in taken if member in here]
 
     def _most_protected(self, candidates: dict[Site, list[_Candidate]]) -> Site:
         protected = dict.fromkeys(candidates, 0)
@@ -189,7 +190,7 @@ class Cycle:
             member.unlink(self._image)
         if not self._outcome.reowned.get(place, True):
             del self._outcome.reowned[place]
-        self._outcome.growing_after[place] = replica.growing and bool(replica.block_replicas)
+        self._outcome.growing_after[place] = replica.growing and replica.num_block_replicas > 0
 
     def _hand_over(self, replica: DatasetReplica, member: BlockReplica) -> bool:
         """Give a block of a group of single blocks to one that owns the dataset here, if there is one."""

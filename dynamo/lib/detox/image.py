@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dynamo.dataformat import (
-    Block,
     BlockReplica,
     Dataset,
     DatasetReplica,
@@ -71,21 +70,9 @@ def _copy_dataset(dataset: Dataset, image: Repository) -> None:
     copy.attr = dict(dataset.attr)
     copy.repository = image
     image.datasets.add(copy)
-    for block in dataset.blocks:
-        copy.add_block(Block(block.name, copy, block.size, block.num_files, block.is_open, block.last_update))
+    copy.copy_blocks(dataset)
     for replica in dataset.replicas:
         site = image.sites[replica.site.name]
-        DatasetReplica(copy, site, replica.growing, image.groups[replica.group.name]).link()
-        for member in replica.block_replicas:
-            twin = copy.find_block(member.block.name, must_find=True)
-            assert twin is not None
-            size = -1 if member.file_ids is None else member.size
-            BlockReplica(
-                twin,
-                site,
-                image.groups[member.group.name],
-                member.is_custodial,
-                size,
-                member.last_update,
-                member.file_ids,
-            ).link()
+        twin = DatasetReplica(copy, site, replica.growing, image.groups[replica.group.name])
+        twin.copy_members(replica, image.groups)
+        twin.link()

@@ -160,7 +160,7 @@ class DetoxPolicy:
             matched = [member for member in rest if condition.match(member)]
             if not matched:
                 continue
-            if len(matched) == len(replica.block_replicas):
+            if len(matched) == replica.num_block_replicas:
                 return [*verdicts, Verdict(rule, rule.action.for_dataset, tuple(matched), True)]
             verdicts.append(Verdict(rule, rule.action, tuple(matched), False))
             rest = [member for member in rest if member not in matched]

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable
 from fnmatch import fnmatchcase
 
 from dynamo.core.components.impl.database import Database
 from dynamo.core.components.impl.versions import version_value
 from dynamo.core.components.persistency import Patterns, Selection
-from dynamo.dataformat import Block, BlockReplica, Dataset, DatasetReplica, Group, Site, SitePartition
-from dynamo.dataformat.blockreplica import in_order
+from dynamo.dataformat import Dataset, DatasetReplica, Group, Site, SitePartition
+from dynamo.dataformat.blockreplica import FULL, Part, in_order
 from dynamo.dataformat.repository import Repository
 
 TB = 10**12
@@ -44,7 +43,8 @@ class Loader:
         self._groups: dict[int | None, Group] = {}
         self._sites: dict[int, Site] = {}
         self._datasets: dict[int, Dataset] = {}
-        self._blocks: dict[int, Block] = {}
+        self._blocks: dict[int, tuple[Dataset, int]] = {}
+        """Where blocks are: the dataset, and the row there."""
 
     def load(self) -> None:
         """Fill the inventory; membership of partitions is found out at the end."""
@@ -122,10 +122,8 @@ class Loader:
         ):
             dataset = self._datasets.get(owner)
             if dataset is not None:
-                name = sys.intern(name)
-                block = Block(name, dataset, size, num_files, bool(is_open), last_update, number)
-                dataset.add_block(block)
-                self._blocks[number] = block
+                row = dataset.append_block(name, size, num_files, is_open, last_update, number)
+                self._blocks[number] = (dataset, row)
 
     def _load_dataset_replicas(self) -> None:
         for owner, place, growing, group in self._database.rows(
@@ -142,6 +140,7 @@ class Loader:
                 "SELECT block_id, site_id, size FROM block_replica_sizes"
             )
         }
+        owners = self._repository.owners
         lists: dict[tuple[int, int], list[int | str]] = {}
         file_sizes: dict[tuple[int, int], int] = {}
         for block_id, site_id, file_id, file_size, name in self._database.rows(
@@ -154,19 +153,16 @@ class Loader:
         for number, place, group, custodial, last_update, complete in self._database.rows(
             "SELECT block_id, site_id, group_id, is_custodial, last_update, is_complete FROM block_replicas"
         ):
-            block, site = self._blocks.get(number), self._sites.get(place)
-            if block is None or site is None:
+            site = self._sites.get(place)
+            if number not in self._blocks or site is None:
                 continue
-            if site.find_dataset_replica(block.dataset) is None:
-                DatasetReplica(block.dataset, site).link()
-            key = (number, place)
-            owner = self._group(group)
-            if complete:
-                replica = BlockReplica(block, site, owner, bool(custodial), -1, last_update)
-            else:
-                size = sizes.get(key, file_sizes.get(key, 0))
-                members = lists.get(key, [])
-                # Without the list at first: the constructor would ask the store for numbers of names.
-                replica = BlockReplica(block, site, owner, bool(custodial), size, last_update, ())
-                replica.file_ids = in_order(members)
-            replica.link()
+            dataset, row = self._blocks[number]
+            replica = site.find_dataset_replica(dataset)
+            if replica is None:
+                replica = DatasetReplica(dataset, site)
+                replica.link()
+            part: Part = FULL
+            if not complete:
+                key = (number, place)
+                part = (in_order(lists.get(key, [])), sizes.get(key, file_sizes.get(key, 0)))
+            replica.append(row, owners.number(self._group(group)), custodial, last_update, part)

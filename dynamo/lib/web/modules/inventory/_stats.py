@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 from dynamo.core.objectrepository import ObjectRepository
-from dynamo.dataformat import BlockReplica, Dataset, Site
+from dynamo.dataformat import Dataset, DatasetReplica, Group, Site
 from dynamo.web.exceptions import IllFormedRequest
 from dynamo.web.modules._base import WebModule
 from dynamo.web.modules._common import listed, yesno
@@ -18,14 +18,14 @@ TB = 1e12
 MAX_PATTERN = 1000
 """Longest constraint, in characters."""
 
-KEYS: dict[str, Callable[[BlockReplica], Any]] = {
-    "data_type": lambda replica: Dataset.data_type_name(replica.block.dataset.data_type),
-    "dataset_status": lambda replica: Dataset.status_name(replica.block.dataset.status),
-    "dataset_software_version": lambda replica: _version(replica.block.dataset),
-    "dataset": lambda replica: replica.block.dataset.name,
-    "site": lambda replica: replica.site.name,
-    "site_status": lambda replica: Site.status_name(replica.site.status),
-    "group": lambda replica: replica.group.name,
+KEYS: dict[str, Callable[[DatasetReplica, Group], Any]] = {
+    "data_type": lambda replica, _: Dataset.data_type_name(replica.dataset.data_type),
+    "dataset_status": lambda replica, _: Dataset.status_name(replica.dataset.status),
+    "dataset_software_version": lambda replica, _: _version(replica.dataset),
+    "dataset": lambda replica, _: replica.dataset.name,
+    "site": lambda replica, _: replica.site.name,
+    "site_status": lambda replica, _: Site.status_name(replica.site.status),
+    "group": lambda _, group: group.name,
 }
 """What statistics can be listed by, and constrained with."""
 DEFAULT_KEY = "data_type"
@@ -39,7 +39,7 @@ def _version(dataset: Dataset) -> str | None:
 
 
 class _Selection:
-    """Block replicas that fit the constraints of a request, each with its key and its size."""
+    """What groups have of dataset replicas, as far as it fits the constraints of a request."""
 
     def __init__(self, request: dict[str, Any]) -> None:
         self.list_by = str(request.get("list_by", DEFAULT_KEY))
@@ -52,14 +52,15 @@ class _Selection:
             if (texts := listed(request, name)) is not None
         }
 
-    def replicas(self, inventory: ObjectRepository) -> Iterator[tuple[Any, BlockReplica, float]]:
+    def replicas(self, inventory: ObjectRepository) -> Iterator[tuple[Any, DatasetReplica, int]]:
+        """Key, replica and bytes of each share."""
         key = KEYS[self.list_by]
         ordered = sorted(self._tests.items())
         for dataset in inventory.datasets.values():
-            for dataset_replica in dataset.replicas:
-                for replica in dataset_replica.block_replicas:
-                    if all(_fits(KEYS[name](replica), tests) for name, tests in ordered):
-                        yield key(replica), replica, replica.size if self.physical else replica.block.size
+            for replica in dataset.replicas:
+                for group, size in replica.size_by_group(self.physical).items():
+                    if all(_fits(KEYS[name](replica, group), tests) for name, tests in ordered):
+                        yield key(replica, group), replica, size
 
 
 def _pattern(name: str, text: str) -> re.Pattern[str]:
@@ -115,7 +116,7 @@ class Replication(WebModule):
     def run(self, caller: Caller, request: dict[str, Any], inventory: ObjectRepository) -> Any:
         places: dict[Any, dict[Dataset, set[Site]]] = {}
         for key, replica, _ in _Selection(request).replicas(inventory):
-            places.setdefault(key, {}).setdefault(replica.block.dataset, set()).add(replica.site)
+            places.setdefault(key, {}).setdefault(replica.dataset, set()).add(replica.site)
         rows = []
         for key, datasets in places.items():
             counts = [len(sites) for sites in datasets.values()]
