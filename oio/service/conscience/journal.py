@@ -1,8 +1,8 @@
 """What a conscience must still know after a crash: a snapshot, and a journal of what has changed since. Blocking.
 
 A line of the journal is a list of services as JSON. It is read over the snapshot, and may repeat what that says: of
-everything the newest counts. Every line begins with its newline, so that one that was cut short by a crash spoils nothing
-but itself.
+everything the newest counts. Every line begins with its newline, so that one that was cut short by a crash spoils
+nothing but itself.
 """
 
 from __future__ import annotations

@@ -164,6 +164,28 @@ def test_a_holder_whose_connection_was_lost_shows_life_again(
     mariadb.drop("blink")
 
 
+def test_a_holder_shows_life_once_the_database_has_missed_its_connection_of_before(
+    mariadb: MariaDB, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(mysql_database, "SETTLED_S", 0.0)
+    master = MasterConfig(db_params=mariadb.create("stale"))
+    stale, first, second = (open_master(master) for _ in range(3))
+    stale.show_life("ours")
+    ours = Leases(first, "ours", ttl=3600)
+    held = ours.acquire(WRITE)
+    assert held is not None
+    stale.close()
+    deadline = time.monotonic() + 60
+    while second.shows_life("ours"):
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+    assert ours.renew(held)
+    assert second.shows_life("ours")
+    first.close()
+    second.close()
+    mariadb.drop("stale")
+
+
 def test_nobody_is_taken_for_dead_while_all_may_be_connecting_anew(mariadb: MariaDB) -> None:
     database = open_master(MasterConfig(db_params=mariadb.create("anew")))
     assert database.shows_life("somebody who never was")

@@ -94,6 +94,7 @@ class Leases:
 
     def renew(self, held: Held) -> bool:
         """Keep a right; False when it was lost."""
+        self._database.show_life(self._holder)
         return bool(
             self._database.change(
                 f"UPDATE lease SET expires = {self._database.clock} + ? WHERE name = ? AND holder = ? AND epoch = ?",

@@ -57,6 +57,7 @@ class MySQLDatabase:
         self._lost = False
         self._params = params
         self._sign = ""
+        self._sign_is_given = False
         self._since = 0.0
         with self._errors():
             self._connection = self._connect()
@@ -91,7 +92,9 @@ class MySQLDatabase:
     def _give_sign(self, connection: Connection[Cursor]) -> None:
         with connection.cursor() as cursor:
             cursor.execute("SELECT GET_LOCK(%s, 0)", (self._lock_of(self._sign),))
-            cursor.fetchall()
+            ((given,),) = cursor.fetchall()
+        # A connection of before, which the server has not missed yet, may have it; then it is asked for again.
+        self._sign_is_given = given == 1
 
     def _lock_of(self, name: str) -> str:
         """A lock that ends with the connection.  Locks belong to all databases of a MariaDB."""
@@ -164,7 +167,7 @@ class MySQLDatabase:
             self._connection.rollback()
 
     def show_life(self, name: str) -> None:
-        if self._sign != name:
+        if self._sign != name or not self._sign_is_given or self._lost:
             self._sign = name
             with self._errors():
                 self._give_sign(self._ready())
