@@ -49,6 +49,7 @@ class Guardian:
         self._conflicts = conflicts
         self._led = time.monotonic()
         self._leader = ""
+        self._highest = 0
         self._closed: frozenset[str] = frozenset()
         self._said = ""
         self._pool = ThreadPoolExecutor(len(replicas))
@@ -57,8 +58,14 @@ class Guardian:
         """Look, and do what is to be done next."""
         states = self.states()
         leader = leader_among(states.values())
+        highest = max((state.epoch for state in states.values()), default=0)
         if leader is not None:
             self._led, self._leader = time.monotonic(), leader.name
+        elif highest > self._highest:
+            self._led = (
+                time.monotonic()
+            )  # somebody collects promises; to do the same would take them from him
+        self._highest = max(highest, self._highest)
         ttl = patience_for(self._ttl, self._leader in self._closed)
         addresses = {name: replica.address for name, replica in self._replicas.items()}
         act = next_act(self._own, len(self._replicas), states, addresses, time.monotonic() - self._led, ttl)
