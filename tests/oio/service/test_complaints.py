@@ -194,26 +194,41 @@ async def test_b16_a_row_points_to_nothing_unknown_and_relink_keeps_what_is_kept
             assert (await running.ask("POST", "/v3.0/OPENIO/reference/force", query, body))[0] == 400
 
 
-async def test_b17_a_base_that_was_moved_is_found_without_a_flush(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("bases", "moves"),
+    [(1, 4), pytest.param(1000, 1, marks=[pytest.mark.long, pytest.mark.timeout(1800)])],
+)
+async def test_b17_a_base_that_was_moved_is_found_without_a_flush(
+    tmp_path: Path, bases: int, moves: int
+) -> None:
     async with directory(tmp_path, {"meta0": 1, "meta1": 1, "meta2": 4}) as running:
-        query = [*REFERENCE, ("type", "meta2")]
-        await ok(running, "POST", "container/create", REFERENCE, {"properties": {"k": "v"}, "system": {}})
-        for turn in range(4):
-            shown = await ok(running, "GET", "reference/show", query)
-            old = [row["host"] for row in shown["srv"]]
-            coming = next(m.node.name for m in running.metas["meta2"] if m.node.name not in old)
-            peers = [*old[1:], coming]
-            await ok(
-                running, "POST", "admin/set_properties", query, {"system": {"sys.peers": ",".join(peers)}}
-            )
-            await ok(running, "POST", "admin/copy", query, {"from": old[1], "to": coming})
-            row = {"type": "meta2", "seq": 1, "args": "", "host": ",".join(peers)}
-            await ok(running, "POST", "reference/force", [*query, ("replace", "yes")], row)
-            await ok(running, "POST", "admin/remove", [*query, ("service_id", old[0])])
-            body = {"properties": {"turn": str(turn)}}
-            await ok(running, "POST", "admin/set_properties", query, body)
+        for number in range(bases):
+            where = [("acct", "a"), ("ref", f"r{number}")]
+            created = {"properties": {"k": "v"}, "system": {}}
+            await ok(running, "POST", "container/create", where, created)
+        for number in range(bases):
+            for turn in range(moves):
+                await move(running, [("acct", "a"), ("ref", f"r{number}"), ("type", "meta2")], turn)
+        for number in range(bases):
+            query = [("acct", "a"), ("ref", f"r{number}"), ("type", "meta2")]
             found = await ok(running, "POST", "admin/get_properties", query)
-            assert found["properties"] == {"k": "v", "turn": str(turn)}
+            assert found["properties"] == {"k": "v", "turn": str(moves - 1)}
+
+
+async def move(running: Running, query: list[tuple[str, str]], turn: int) -> None:
+    """Move a base from one of its peers to the one that it is not on, and write and read it at once."""
+    shown = await ok(running, "GET", "reference/show", query)
+    old = [row["host"] for row in shown["srv"]]
+    coming = next(m.node.name for m in running.metas["meta2"] if m.node.name not in old)
+    peers = [*old[1:], coming]
+    await ok(running, "POST", "admin/set_properties", query, {"system": {"sys.peers": ",".join(peers)}})
+    await ok(running, "POST", "admin/copy", query, {"from": old[1], "to": coming})
+    row = {"type": "meta2", "seq": 1, "args": "", "host": ",".join(peers)}
+    await ok(running, "POST", "reference/force", [*query, ("replace", "yes")], row)
+    await ok(running, "POST", "admin/remove", [*query, ("service_id", old[0])])
+    await ok(running, "POST", "admin/set_properties", query, {"properties": {"turn": str(turn)}})
+    found = await ok(running, "POST", "admin/get_properties", query)
+    assert found["properties"] == {"k": "v", "turn": str(turn)}
 
 
 async def test_b18_has_tells_whether_a_reference_exists(tmp_path: Path) -> None:

@@ -183,3 +183,15 @@ def test_no_route_is_forgotten() -> None:
     readers = {reader.path.removeprefix("../") for reader in READERS}
     every = {path for _, path in IN_NAMESPACE} | {path for _, path in own.ROUTES}
     assert readers | WITHOUT_QUERY <= every
+
+
+async def test_bodies_above_the_limit_are_refused_and_meta0_force_may_have_more(tmp_path: Path) -> None:
+    async with directory(tmp_path, {"meta0": 1, "meta1": 1}) as running:
+        path = "/v3.0/OPENIO/reference/create"
+        for size, wanted in (((1 << 20) + 1, 413), (33 << 20, 413)):
+            status, answer = await running.ask("POST", path, REFERENCE, b" " * size)
+            assert (status, "1 MiB" in answer["message"]) == (wanted, True)
+        mapping = json.dumps({"0000": ["127.0.0.1:1"]}).encode()
+        forced = "/v3.0/OPENIO/admin/meta0_force"
+        assert (await running.ask("POST", forced, (), b" " * (2 << 20) + mapping))[0] == 204
+        assert (await running.ask("POST", forced, (), b" " * (33 << 20) + mapping))[0] == 413

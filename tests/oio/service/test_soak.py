@@ -10,7 +10,7 @@ import pytest
 
 from oio.service.deployment import Deployment
 from tests.oio.service.cluster import running
-from tests.oio.service.soak import Clients, settle, usage
+from tests.oio.service.soak import Clients, at_rest, settle
 
 SECONDS = float(os.environ.get("OIO_SOAK", "600"))
 CLIENTS = 100
@@ -26,7 +26,7 @@ def test_a_hundred_clients_leave_no_threads_descriptors_or_memory_behind(
         clients = Clients(cluster, CLIENTS)
         # A third of the time to fill pools and caches; what comes after must not use more.
         clients.until(time.monotonic() + SECONDS / 3)
-        before = usage(cluster)
+        before = at_rest(cluster)
         clients.until(time.monotonic() + 2 * SECONDS / 3)
         after = settle(cluster, before, MEMORY)
     with capsys.disabled():
