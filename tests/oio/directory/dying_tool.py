@@ -49,11 +49,12 @@ def mortal(step: int) -> None:
 
 
 def apply(source: str, base: str) -> None:
-    """Give a base of `source` to another service, without a journal."""
+    """Give a base of `source` to another service, without a journal; ends with 1 when it could not be copied now."""
     mapping = Meta0PrefixMapping(Meta0Client({"namespace": "OPENIO"}), digits=1)
     mapping.load_meta0()
     moved = mapping.decommission(source, [base])
-    mapping.apply(moved, request_attempts=6)
+    if not moved <= set(mapping.apply(moved, request_attempts=6)):
+        sys.exit(1)
 
 
 if __name__ == "__main__":
