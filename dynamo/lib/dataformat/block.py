@@ -7,7 +7,7 @@ from weakref import ref
 
 from dynamo.dataformat import full_name
 from dynamo.dataformat.exceptions import ObjectError
-from dynamo.dataformat.rows import Cells, Windows, whole
+from dynamo.dataformat.rows import Cells, Number, Windows
 
 if TYPE_CHECKING:
     from dynamo.dataformat.blockreplica import BlockReplica
@@ -36,6 +36,11 @@ class Block:
         "dataset",
         "pinned_files",
     )
+
+    size = Number(SIZE, "Bytes of its files; -1 for a free block that is known by name only.")
+    num_files = Number(FILES, "Number of its files.")
+    last_update = Number(TIME, "Unix seconds.")
+    id = Number(ID, "The store's number, 0 for a block that is not stored.")
 
     def __init__(
         self,
@@ -95,24 +100,6 @@ class Block:
         return self._name
 
     @property
-    def size(self) -> int:
-        """Bytes of its files; -1 for a free block that is known by name only."""
-        return self._cells[self.at + SIZE]  # type: ignore[no-any-return]
-
-    @size.setter
-    def size(self, size: int) -> None:
-        self._cells[self.at + SIZE] = whole(size)
-
-    @property
-    def num_files(self) -> int:
-        """Number of its files."""
-        return self._cells[self.at + FILES]  # type: ignore[no-any-return]
-
-    @num_files.setter
-    def num_files(self, num_files: int) -> None:
-        self._cells[self.at + FILES] = whole(num_files)
-
-    @property
     def is_open(self) -> bool:
         """May files be added?"""
         return bool(self._cells[self.at + OPEN])
@@ -120,24 +107,6 @@ class Block:
     @is_open.setter
     def is_open(self, is_open: bool) -> None:
         self._cells[self.at + OPEN] = bool(is_open)
-
-    @property
-    def last_update(self) -> int:
-        """Unix seconds."""
-        return self._cells[self.at + TIME]  # type: ignore[no-any-return]
-
-    @last_update.setter
-    def last_update(self, last_update: int) -> None:
-        self._cells[self.at + TIME] = whole(last_update)
-
-    @property
-    def id(self) -> int:
-        """The store's number, 0 for a block that is not stored."""
-        return self._cells[self.at + ID]  # type: ignore[no-any-return]
-
-    @id.setter
-    def id(self, number: int) -> None:
-        self._cells[self.at + ID] = whole(number)
 
     @property
     def number(self) -> int:

@@ -9,7 +9,7 @@ from weakref import ref
 from dynamo.dataformat.block import FILES, SIZE, Block
 from dynamo.dataformat.exceptions import ObjectError
 from dynamo.dataformat.group import Group, group_of
-from dynamo.dataformat.rows import Cells, Windows, whole
+from dynamo.dataformat.rows import Cells, Number, Windows, whole
 from dynamo.dataformat.site import Site
 
 if TYPE_CHECKING:
@@ -35,6 +35,8 @@ class BlockReplica:
     """
 
     __slots__ = ("__weakref__", "_block", "_cells", "_part", "_replica", "_windows", "at", "site")
+
+    last_update = Number(TIME, "Unix seconds.")
 
     def __init__(
         self,
@@ -120,15 +122,6 @@ class BlockReplica:
     @is_custodial.setter
     def is_custodial(self, is_custodial: bool) -> None:
         self._cells[self.at + CUSTODIAL] = bool(is_custodial)
-
-    @property
-    def last_update(self) -> int:
-        """Unix seconds."""
-        return self._cells[self.at + TIME]  # type: ignore[no-any-return]
-
-    @last_update.setter
-    def last_update(self, last_update: int) -> None:
-        self._cells[self.at + TIME] = whole(last_update)
 
     @property
     def part(self) -> Part:

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from array import array
 from collections.abc import Callable, Iterable, MutableSequence
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, Protocol, Self, TypeVar, overload
 from weakref import ref
 
 from dynamo.dataformat.exceptions import ObjectError
@@ -55,6 +55,36 @@ class Windows(Generic[Table, Row]):
         found = [row for held in self.held.values() if (row := held()) is not None]
         self.held.clear()
         return found
+
+
+class InRows(Protocol):
+    """An object whose numbers are `cells` from the place `at` on."""
+
+    _cells: Cells
+    at: int
+
+
+class Number:
+    """A column of whole numbers, as an attribute of the objects that stand for rows.  Raises ObjectError for others."""
+
+    def __init__(self, column: int, doc: str) -> None:
+        self._column = column
+        self.__doc__ = doc
+
+    @overload
+    def __get__(self, row: None, owner: type) -> Self: ...
+
+    @overload
+    def __get__(self, row: InRows, owner: type) -> int: ...
+
+    def __get__(self, row: InRows | None, owner: type) -> Self | int:
+        if row is None:
+            return self
+        number: int = row._cells[row.at + self._column]
+        return number
+
+    def __set__(self, row: InRows, number: int) -> None:
+        row._cells[row.at + self._column] = whole(number)
 
 
 Make = Callable[[Table, int, Windows[Table, Row]], Row]

@@ -143,14 +143,19 @@ def test_a_program_that_takes_too_much_memory_is_ended_and_its_client_hears_why(
     assert server.dynamo(server.script("print(1)\n", "other.py")).stdout == "1\n"
 
 
-@ROOT
-@pytest.mark.skipif("pids" not in probe().places, reason="this machine limits no numbers of processes")
-def test_a_program_that_starts_too_many_processes_cannot_start_more(server: SingleServer) -> None:
+def check_processes_are_limited(server: SingleServer) -> None:
+    """Have a program start processes until it cannot; the server's limit is 24."""
     done = server.dynamo(server.script(FORKING, "forking.py"))
     assert done.returncode == 0, done.stderr
     number, count = (int(word) for word in done.stdout.split())
     assert number == errno.EAGAIN
     assert 10 < count < 24
+
+
+@ROOT
+@pytest.mark.skipif("pids" not in probe().places, reason="this machine limits no numbers of processes")
+def test_a_program_that_starts_too_many_processes_cannot_start_more(server: SingleServer) -> None:
+    check_processes_are_limited(server)
 
 
 @ROOT

@@ -19,6 +19,18 @@ REFUSED = "Access Denied"
 """What the firmware says on the console of a program that nobody vouches for."""
 
 
+def signed_medium(
+    lab: Lab, server: release.ReleaseServer, folder: Path, version: str, by: tuple[Path, Path]
+) -> Path:
+    """A signed disk whose node is offered a newer release; `by` is key and certificate."""
+    server.folder = release.newer(lab.image, cache_folder() / release.KEY, folder / "newer", version)
+    lab.approve(version)
+    words = f"node.upgrade=http://{HOST}:{server.port} node.health=20"
+    medium = folder / "signed.img"
+    signed_program.sign(lab.medium(version, "node.efi", words), *by, medium)
+    return medium
+
+
 def test_unsigned_images_and_those_of_others_do_not_start(lab: Lab, tmp_path: Path) -> None:
     _, trusted, _ = certificate.make(tmp_path)
     foreign = certificate.make(tmp_path, "other")
@@ -38,12 +50,7 @@ def test_a_signed_image_registers_and_stays_where_the_firmware_does_not_vouch_fo
     """Releases carry Debian's kernel with Debian's signature, and this firmware knows the farm's certificate alone."""
     key, trusted, _ = certificate.make(tmp_path)
     known = lab.newest()
-    server.folder = release.newer(lab.image, cache_folder() / release.KEY, tmp_path / "newer", "9.8.7")
-    lab.approve("9.8.7")
-    program = lab.medium("secure", "node.efi", f"node.upgrade=http://{HOST}:{server.port} node.health=20")
-    medium = tmp_path / "secure.img"
-    signed_program.sign(program, key, trusted, medium)
-
+    medium = signed_medium(lab, server, tmp_path, "9.8.7", (key, trusted))
     machine = lab.node("secure", boot=Boot.UEFI, medium=medium, trusted=trusted)
     machine.up()
     node, twin = lab.registered(after=known)
@@ -68,12 +75,7 @@ def test_a_release_runs_where_the_firmware_knows_who_signed_its_kernel(
     signer.write(signer.certificates_of(lab.image / "vmlinuz"), debian)
     both.write_bytes(farm.read_bytes() + debian.read_bytes())
     known = lab.newest()
-    server.folder = release.newer(lab.image, cache_folder() / release.KEY, tmp_path / "newer", "9.8.8")
-    lab.approve("9.8.8")
-    program = lab.medium("trusting", "node.efi", f"node.upgrade=http://{HOST}:{server.port} node.health=20")
-    medium = tmp_path / "trusting.img"
-    signed_program.sign(program, key, farm, medium)
-
+    medium = signed_medium(lab, server, tmp_path, "9.8.8", (key, farm))
     machine = lab.node("trusting", boot=Boot.UEFI, medium=medium, trusted=both)
     machine.up()
     node, twin = lab.registered(after=known)

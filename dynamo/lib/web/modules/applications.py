@@ -22,6 +22,11 @@ def _may_operate(caller: Caller) -> bool:
     return any((role, "application") in caller.authlist for role in ("admin", "operator"))
 
 
+def _require_operator(caller: Caller) -> None:
+    if not _may_operate(caller):
+        raise AuthorizationError
+
+
 class _QueueModule(WebModule):
     def __init__(self, config: Configuration) -> None:
         super().__init__(config)
@@ -58,27 +63,20 @@ class _ForOperators(_QueueModule):
         super().__init__(config)
         self.must_authenticate = True
 
-    def run(self, caller: Caller, request: Row, inventory: ObjectRepository) -> Any:
-        if not _may_operate(caller):
-            raise AuthorizationError
-        return self.operate(caller, request)
-
-    def operate(self, caller: Caller, request: Row) -> Any:
-        """The answer to a user with role admin or operator on application."""
-        raise NotImplementedError("operate")
-
 
 class Log(_ForOperators):
     """`log`: the end of what `appid` printed, for users with role admin or operator on application."""
 
-    def operate(self, caller: Caller, request: Row) -> Any:
+    def run(self, caller: Caller, request: Row, inventory: ObjectRepository) -> Any:
+        _require_operator(caller)
         return self.printed(self.asked_for(request))
 
 
 class Kill(_ForOperators):
     """`kill`: end the application `appid` (POST), for users with role admin or operator on application."""
 
-    def operate(self, caller: Caller, request: Row) -> Any:
+    def run(self, caller: Caller, request: Row, inventory: ObjectRepository) -> Any:
+        _require_operator(caller)
         if self.method != "POST":
             raise InvalidRequest("Send this with POST")
         app = self.asked_for(request)
