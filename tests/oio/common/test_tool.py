@@ -73,11 +73,12 @@ def test_items_that_cannot_be_fetched_are_a_failure(monkeypatch: pytest.MonkeyPa
 
 
 def test_a_caller_may_stop_listening() -> None:
-    before = threading.active_count()
+    before = set(threading.enumerate())  # some may be of an earlier test, and about to end
     outcomes = local(100, concurrency=3).run()
     next(outcomes)
+    assert set(threading.enumerate()) - before
     outcomes.close()  # type: ignore[attr-defined]  # it is a generator
-    eventually(lambda: threading.active_count() == before)
+    assert not set(threading.enumerate()) - before
 
 
 def test_a_signal_ends_it_after_what_was_sent() -> None:
