@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import signal
 import subprocess
@@ -10,11 +11,17 @@ import threading
 from collections.abc import Iterator
 from pathlib import Path
 
+import psutil
 import pytest
 
+from oio.naming import cid_of, meta1_base
+from oio.service import status, supervisor
 from oio.service.deployment import Deployment
+from oio.service.rpc import RpcClient
+from oio.service.status import ServiceError
 from tests.oio.service.cluster import PATIENCE, Cluster, eventually, running
 from tests.oio.service.dying import POINTS
+from tests.oio.service.freezing import MARK
 from tests.oio.service.soak import Clients, settle, usage
 
 QUICK = ("replace_tail-after", "commit-before", "promise-after")
@@ -76,26 +83,82 @@ def test_f3_a_frozen_master_that_wakes_up_is_master_no_more(cluster: Cluster) ->
     try:
         cluster.writable("f3-while")
         ended, sampled = threading.Event(), list[dict[str, int]]()
-
-        def sample() -> None:
-            while not ended.wait(0.01):
-                sampled.append(cluster.states())
-
-        sampler = threading.Thread(target=sample)
+        sampler = threading.Thread(target=sample_states, args=(cluster, ended, sampled))
         sampler.start()
     finally:
         cluster.signal(victim, signal.SIGCONT)
     try:
-        for number in range(5):
+        for number in range(10):
             states = cluster.states()
             assert states[address] != 200
             cluster.writable(f"f3-{number}")
-        eventually(lambda: len(sampled) >= 60)
+        eventually(lambda: len(sampled) >= 100)
     finally:
         ended.set()
         sampler.join(PATIENCE)
     assert max(sum(state == 200 for state in states.values()) for states in sampled) == 1
     cluster.check()
+
+
+def sample_states(cluster: Cluster, ended: threading.Event, found: list[dict[str, int]]) -> None:
+    """Add the states of all peers every 10 ms."""
+    while not ended.wait(0.01):
+        found.append(cluster.states())
+
+
+def test_f3_a_write_that_the_frozen_master_had_begun_is_refused_by_its_peers(cluster: Cluster) -> None:
+    victim = cluster.name(min(cluster.states()))
+    cluster.kill(victim)
+    supervisor.start(cluster.deployment, victim, "tests.oio.service.freezing")
+    address = supervisor.wait_listening(cluster.deployment, victim)
+    eventually(lambda: cluster.is_led_by(victim))
+    answers = list[ServiceError | None]()
+    writer = threading.Thread(target=lambda: answers.append(told_to_write(cluster, address, MARK)))
+    writer.start()
+    try:
+        eventually(lambda: stopped(cluster, victim))
+        cluster.writable("f3-while-frozen")
+    finally:
+        cluster.signal(victim, signal.SIGCONT)
+        writer.join(PATIENCE)
+    refused = answers[0]
+    assert refused is not None
+    assert refused.status in (status.REDIRECT, status.IS_MASTER, status.UNAVAILABLE), refused
+    again = told_to_write(cluster, address, "at once")
+    assert again is not None
+    assert again.status in (status.REDIRECT, status.IS_MASTER), again
+    cluster.writable("f3-thereafter")
+    assert not {MARK, "at once"} & cluster.stored().keys()
+    eventually(cluster.alike)
+    cluster.check()
+    cluster.kill(victim)
+    cluster.start(victim)
+
+
+def stopped(cluster: Cluster, name: str) -> bool:
+    process = supervisor.running(cluster.deployment, name)
+    return process is not None and process.status() == psutil.STATUS_STOPPED
+
+
+def told_to_write(cluster: Cluster, address: str, key: str) -> ServiceError | None:
+    """What that service answers when it is told to set a property, past the proxy that would find its master."""
+    cid = cid_of("a", "r")
+    base = meta1_base(cid, cluster.deployment.digits)
+    args = {"cid": cid, "properties": {key: "x"}, "flush": False}
+    peers = sorted(cluster.states())
+
+    async def call() -> ServiceError | None:
+        rpc = RpcClient(secret=cluster.deployment.secret())
+        try:
+            named = {**args, "type": base.type, "name": base.name, "peers": peers}
+            await rpc.call(address, "ref_set_properties", named, PATIENCE)
+        except ServiceError as error:
+            return error
+        finally:
+            await rpc.close()
+        return None
+
+    return asyncio.run(call())
 
 
 def test_f6_two_of_three_dead_reads_work_writes_are_refused_and_both_come_back(cluster: Cluster) -> None:

@@ -184,7 +184,7 @@ def test_f10_a_disk_that_turns_read_only_is_named_and_others_go_on(cluster: Clus
     eventually(cluster.alike)
     victim = cluster.master()
     with ext4(tmp_path) as device, small_disk(cluster, victim, device) as volume:
-        eventually(lambda: is_led_by(cluster, victim))
+        eventually(lambda: cluster.is_led_by(victim))
         # What the kernel does after an error of the disk: a plain remount is refused while files are open for writing.
         subprocess.run(["mount", "-o", "remount,abort", str(volume)], check=True)
         with pytest.raises(OSError, match="Read-only"):
@@ -208,12 +208,3 @@ def test_f10_a_disk_that_turns_read_only_is_named_and_others_go_on(cluster: Clus
         cluster.check()
     cluster.writable("f10-written-again")
     cluster.check()
-
-
-def is_led_by(cluster: Cluster, wanted: str) -> bool:
-    """Whether that service is master; another one that is leaves."""
-    masters = [address for address, state in cluster.states().items() if state == 200]
-    for other in masters:
-        if other != cluster.deployment.address(wanted):
-            cluster.ask("POST", "admin/leave", type="meta1", acct="a", ref="r", service_id=other)
-    return masters == [cluster.deployment.address(wanted)]
