@@ -19,7 +19,8 @@ FOLDER = Path(__file__).parent / "modules"
 
 MODES = ("data", "web", "registry")
 
-_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]*")
+_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]{0,199}")
+"""A name that can also be one of a file."""
 
 
 class Loader:

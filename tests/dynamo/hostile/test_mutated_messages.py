@@ -1,13 +1,9 @@
-"""Messages that were changed on their way: refused, or read as what they say, and never executed.
-
-`DYNAMO_MUTATIONS` sets how many of each kind are tried; `make test-dynamo` tries 10⁵.
-"""
+"""Messages that were changed on their way: refused, or read as what they say, and never executed."""
 
 from __future__ import annotations
 
 import asyncio
 import json
-import os
 import random
 import ssl
 from collections.abc import Iterator
@@ -41,12 +37,11 @@ from dynamo.dataformat import (
 )
 from dynamo.dataformat.literal import make_object
 
+from tests.dynamo.hostile.mutation import LONG, MUTATIONS, mutated
 from tests.dynamo.single_server import SingleServer
 from tests.dynamo.snapshot import snapshot
 
-_LONG = bool(os.environ.get("DYNAMO_LONG"))
-MUTATIONS = int(os.environ.get("DYNAMO_MUTATIONS", "100000" if _LONG else "1000"))
-pytestmark = pytest.mark.timeout(3600 if _LONG else 300)
+pytestmark = pytest.mark.timeout(3600 if LONG else 300)
 
 OBJECTS = (
     Dataset("/A/1", "valid", "test", (1, "x")),
@@ -58,40 +53,12 @@ OBJECTS = (
     DatasetReplica("/A/1", "S", True, "g"),
     BlockReplica("/A/1#b", "S", "g", size=3, file_ids=[1, "/f"]),
 )
-HOSTILE = (
-    "__import__('os')._exit(99)",
-    "\x00",
-    "[" * 3000,
-    '{"class": "Site"}',
-    "NaN",
-    "1e999",
-    "9" * 400,
-    "\ud800".encode("utf-8", "surrogatepass").decode("latin-1"),
-)
-
-
-def _mutated(dice: random.Random, data: bytes) -> bytes:
-    found = bytearray(data)
-    for _ in range(dice.randrange(1, 5)):
-        place = dice.randrange(len(found) + 1)
-        kind = dice.randrange(5)
-        if kind == 0 and found:
-            found[place % len(found)] = dice.randrange(256)
-        elif kind == 1:
-            del found[place : place + dice.randrange(1, 9)]
-        elif kind == 2:
-            found[place:place] = bytes(dice.randrange(256) for _ in range(dice.randrange(1, 9)))
-        elif kind == 3:
-            found[place:place] = found[: dice.randrange(1, 40)]
-        else:
-            found[place:place] = dice.choice(HOSTILE).encode()
-    return bytes(found)
 
 
 def test_w5_texts_of_objects() -> None:
     dice = random.Random(5)
     for _ in range(MUTATIONS):
-        text = _mutated(dice, repr(dice.choice(OBJECTS)).encode()).decode("utf-8", "replace")
+        text = mutated(dice, repr(dice.choice(OBJECTS)).encode()).decode("utf-8", "replace")
         try:
             wire.encode(make_object(text))
         except ObjectError:
@@ -104,7 +71,7 @@ def test_w5_objects_on_the_wire_leave_the_inventory_whole() -> None:
     for obj in (OBJECTS[3], OBJECTS[4], OBJECTS[0]):
         inventory.update(obj)
     for _ in range(MUTATIONS):
-        data = _mutated(dice, json.dumps(wire.encode(dice.choice(OBJECTS))).encode())
+        data = mutated(dice, json.dumps(wire.encode(dice.choice(OBJECTS))).encode())
         before = snapshot(inventory)
         try:
             obj = wire.decode(json.loads(data))
@@ -125,9 +92,9 @@ def test_w5_rows_of_a_board_are_whole_batches_of_changes_or_nothing() -> None:
         for row in dice.sample(rows, dice.randrange(3)):
             column = dice.randrange(6)
             if column == 0:
-                row[0] = _mutated(dice, row[0].encode()).decode("utf-8", "replace")
+                row[0] = mutated(dice, row[0].encode()).decode("utf-8", "replace")
             elif column == 1:
-                row[1] = _mutated(dice, row[1])
+                row[1] = mutated(dice, row[1])
             else:
                 row[column] = dice.choice((0, 1, 2, number, -1, 1 << 62))
         for batch in batches_of([tuple(row) for row in rows]):
@@ -151,7 +118,7 @@ def test_w5_batches_on_a_pipe_are_whole_or_refused() -> None:
     whole = 0
     for _ in range(MUTATIONS):
         reader = BatchReader()
-        data = _mutated(dice, sent)
+        data = mutated(dice, sent)
         try:
             for begin in range(0, len(data), 97):
                 reader.feed(data[begin : begin + 97])
@@ -200,7 +167,7 @@ def test_w5_questions_to_the_registry_are_answered_or_refused(
     for _ in range(tries):
         name, args = dice.choice(QUESTIONS)
         try:
-            changed = json.loads(_mutated(dice, json.dumps(args).encode()))
+            changed = json.loads(mutated(dice, json.dumps(args).encode()))
         except (ValueError, RecursionError):
             changed = {
                 **args,
@@ -221,7 +188,7 @@ async def test_w5_frames_of_clients() -> None:
     good = frame({"command": "submit", "title": "t", "args": "", "auth_level": 1, "exec": "print(1)"})
     for _ in range(MUTATIONS):
         reader = asyncio.StreamReader()
-        reader.feed_data(_mutated(dice, good))
+        reader.feed_data(mutated(dice, good))
         reader.feed_eof()
         try:
             await read_frame(reader, 5)
@@ -251,7 +218,7 @@ def test_w5_a_server_outlives_requests_that_were_changed(server: SingleServer) -
     with urllib3.PoolManager(ssl_context=context, retries=False, timeout=60) as pool:
         base = f"https://localhost:{server.ports['https']}/data/inventory"
         for number in range(max(20, MUTATIONS // 25)):
-            body = _mutated(dice, json.dumps(tree).encode())
+            body = mutated(dice, json.dumps(tree).encode())
             path = (
                 "injectsync"
                 if number % 2

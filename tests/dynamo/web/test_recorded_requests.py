@@ -8,27 +8,18 @@ from typing import Any
 
 import pytest
 from dynamo.core.dn import dn_of_text
-from dynamo.core.inventory import DynamoInventory
 from dynamo.core.master.database import open_master
-from dynamo.core.registry.access import Registry
 from dynamo.core.registry.desk import Desk
 from dynamo.core.serverconfig import MasterConfig
-from dynamo.dataformat import Block, BlockReplica, Configuration, Dataset, DatasetReplica, File, Site
-from dynamo.web.answer import Answer, WebRequest, path_parts, respond
-from dynamo.web.fleet_now import FleetNow
+from dynamo.web.answer import Answer, path_parts
 from dynamo.web.loader import Loader
-from dynamo.web.request import NOBODY, Caller
 
-from tests.dynamo.policy.recorded_inventory import build
 from tests.dynamo.web.recorded_modules import MYMOD, MYPKG
+from tests.dynamo.web.recorded_requests import JANE, ask, recorded_inventory
 from tests.shared import report_count, vectors
-
-JANE = Caller("jane", "/DC=org/DC=example/CN=Jane Doe", 1, [("admin", "inventory"), ("admin", "application")])
-BOB = Caller("bob", "/DC=org/DC=example/CN=Bob", 2, [])
 
 NOT_MODULES = {57, 59, 61, 62, 63, 65, 67, 68}
 """Requests that the listener answers by itself."""
-CONFIG = Configuration({"request": {"copy": {"default_group": "gb"}}, "detox": {"default_partition": "All"}})
 WITH_STATE = ("request", "applock", "detox", "detoxlock")
 """Modules whose answers depend on what was asked before."""
 UNORDERED = ("nodes", "blockreplicas", "subscriptions", "lfn2pfn", "stats/")
@@ -47,75 +38,6 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return modules
 
 
-def _inventory(folder: Path, spec: dict[str, Any]) -> DynamoInventory:
-    path = folder / "partitions.txt"
-    path.write_text("All: dataset.name == *\nOwned: blockreplica.owner != None\n")
-    server = DynamoInventory(
-        {
-            "persistency": {
-                "module": "sqlitestore:SQLiteInventoryStore",
-                "config": {"path": str(folder / "store.db")},
-            },
-            "partition_def_path": str(path),
-        }
-    )
-    server.load()
-    built = build(spec)
-    commands = [
-        (command.action, {**command.obj})
-        for command in built.commands
-        if command.obj.get("partition") not in ("Own", "Owned")
-    ]
-    server.apply(commands)
-    for name in list(server.sites):
-        site = server.sites[name]
-        pfn = f"gsiftp://{name.lower()}{{0}}"
-        server.update(
-            Site(
-                name,
-                f"se.{name.lower()}.org",
-                site.storage_type,
-                "",
-                site.status,
-                {"gfal2": [[["(/store/.*)", pfn]]]},
-            )
-        )
-    server.update(Dataset("/F/1", "valid", "test"))
-    server.update(Block("f", "/F/1", size=30, num_files=2))
-    server.update(DatasetReplica("/F/1", "T2_A", True, "gb"))
-    server.update(BlockReplica("/F/1#f", "T2_A", "gb", last_update=1517443200))
-    for lfn, size in (("/F/file1", 10), ("/F/file2", 20)):
-        server.update(File(lfn, "/F/1#f", size))
-    return server
-
-
-def _ask(
-    inventory: DynamoInventory, loader: Loader, case: dict[str, Any], desk: Desk | None = None
-) -> Answer:
-    mode, module, command = path_parts(case["path"])
-    caller = NOBODY
-    if case["scheme"] == "https":
-        dn = dn_of_text(case["client_dn"])
-        caller = JANE if dn.startswith(str(JANE.dn)) else BOB
-    request = WebRequest(
-        mode,
-        module,
-        command,
-        case["method"],
-        case["query"],
-        (case.get("body") or "").encode(),
-        case.get("content_type"),
-        caller,
-        case["scheme"] == "https",
-    )
-    registry = None
-    if desk is not None:
-        registry = Registry(
-            lambda name, args: desk.answer(name, json.loads(json.dumps(args)), may_change=True)
-        )
-    return respond(request, loader, CONFIG, inventory.create_proxy(), registry, now=FleetNow())
-
-
 def _plain(value: Any) -> Any:
     if isinstance(value, list):
         return sorted((_plain(item) for item in value), key=lambda item: json.dumps(item, sort_keys=True))
@@ -128,7 +50,7 @@ def test_answers_of_modules_are_the_recorded_ones(folder: Path, tmp_path: Path) 
     recorded = vectors("inventory")
     loader = Loader([folder])
     compared = 0
-    inventory = _inventory(tmp_path, recorded["policy"]["inventory_spec"])
+    inventory = recorded_inventory(tmp_path)
     desk = Desk(open_master(MasterConfig(path=str(tmp_path / "server.db"))))
     for case in recorded["web"]["requests"]:
         if "path" not in case or case["index"] in NOT_MODULES or 223 <= case["index"] < 227:
@@ -142,9 +64,9 @@ def test_answers_of_modules_are_the_recorded_ones(folder: Path, tmp_path: Path) 
             # Here no process of its own keeps what the module does to its view of the inventory.
             place = tmp_path / str(case["index"])
             place.mkdir()
-            answer = _ask(_inventory(place, recorded["policy"]["inventory_spec"]), loader, case, desk)
+            answer = ask(recorded_inventory(place), loader, case, desk)
         else:
-            answer = _ask(inventory, loader, case, desk)
+            answer = ask(inventory, loader, case, desk)
         if "status" not in case:
             assert answer.status < 500, case  # its answer is not known, but what it did is
             continue
@@ -154,13 +76,13 @@ def test_answers_of_modules_are_the_recorded_ones(folder: Path, tmp_path: Path) 
 
 
 def test_lists_are_fetched_page_by_page(folder: Path, tmp_path: Path) -> None:
-    inventory = _inventory(tmp_path, vectors("inventory")["policy"]["inventory_spec"])
+    inventory = recorded_inventory(tmp_path)
     loader = Loader([folder])
 
     def names(command: str, query: str) -> list[str]:
         path = f"/data/inventory/{command}"
         case = {"path": path, "query": query, "method": "GET", "scheme": "http"}
-        return [row["name"] for row in json.loads(_ask(inventory, loader, case).body)["data"]]
+        return [row["name"] for row in json.loads(ask(inventory, loader, case).body)["data"]]
 
     for command, pattern in (("datasets", "dataset=*"), ("sites", "site=*")):
         whole = names(command, pattern)
@@ -172,13 +94,13 @@ def test_lists_are_fetched_page_by_page(folder: Path, tmp_path: Path) -> None:
         assert pages == whole == sorted(whole)
         assert len(whole) > 2
     case = {"path": "/data/inventory/sites", "query": "limit=x", "method": "GET", "scheme": "http"}
-    assert _ask(inventory, loader, case).status == 400
+    assert ask(inventory, loader, case).status == 400
 
 
 def test_w19_every_command_is_there_and_none_breaks(folder: Path, tmp_path: Path) -> None:
     recorded = vectors("inventory")["web"]["modules"]
     loader = Loader([folder])
-    inventory = _inventory(tmp_path, vectors("inventory")["policy"]["inventory_spec"])
+    inventory = recorded_inventory(tmp_path)
     desk = Desk(open_master(MasterConfig(path=str(tmp_path / "server.db"))))
     tried = 0
     for mode, modules in recorded.items():
@@ -188,7 +110,7 @@ def test_w19_every_command_is_there_and_none_breaks(folder: Path, tmp_path: Path
                 for scheme in ("http", "https"):
                     case = {"path": f"/{mode}/{module}/{command}", "query": "", "method": "GET"}
                     case |= {"scheme": scheme, "client_dn": JANE.dn}
-                    answer = _ask(inventory, loader, case, desk)
+                    answer = ask(inventory, loader, case, desk)
                     assert answer.status in (200, 400), (case, answer.body)
                     tried += 1
     report_count("web commands", tried)
