@@ -21,6 +21,8 @@ KEPT_ENTRIES: Final = 4096
 """Committed entries that stay in the log, so that a peer that was away is brought up without a whole copy."""
 
 PAGE_SIZE: Final = 4096
+CACHE_KIB: Final = 512
+"""Pages of one base that stay in memory: many bases are open at once, and the kernel keeps their files as well."""
 
 
 class CorruptBase(Exception):
@@ -83,6 +85,7 @@ class Base:
             connection.pragma("journal_mode", "WAL")
             connection.pragma("synchronous", "FULL")
             connection.pragma("foreign_keys", "OFF")
+            connection.pragma("cache_size", -CACHE_KIB)
             broken = [row[0] for row in connection.execute("PRAGMA quick_check(1)") if row[0] != "ok"]
             base = cls(path, name, connection)
             base.facts()

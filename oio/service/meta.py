@@ -17,7 +17,7 @@ import apsw
 
 from oio.common.volume import claim_volume
 from oio.naming import BaseName
-from oio.service import status, wire
+from oio.service import memory, status, wire
 from oio.service.base_verbs import BaseVerbs
 from oio.service.conscience.ensemble import Ensemble
 from oio.service.deletion import Deletions
@@ -235,6 +235,9 @@ class MetaService(BaseVerbs, DirectoryVerbs):
     async def verb_kill(self, _args: Arguments) -> None:
         """End this process as a signal would."""
         os.kill(os.getpid(), signal.SIGTERM)
+
+    async def verb_release_memory(self, _args: Arguments) -> None:
+        await asyncio.to_thread(memory.release)
 
     async def verb_nothing(self, _args: Arguments) -> None:
         """Caches of bases are bounded and always current: nothing is to be flushed."""

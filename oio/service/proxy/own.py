@@ -168,8 +168,8 @@ ROUTES: Routes = {
     ("POST", "forward/remove-base"): remove_base,
     ("POST", "forward/flush"): telling("nothing"),
     ("POST", "forward/reload"): telling("nothing"),
-    ("POST", "forward/lean-glib"): telling("nothing"),
-    ("POST", "forward/lean-sqlx"): telling("nothing"),
+    ("POST", "forward/lean-glib"): telling("release_memory"),
+    ("POST", "forward/lean-sqlx"): telling("release_memory"),
     ("POST", "forward/kill"): telling("kill"),
     ("POST", "forward/balance-masters"): balance,
 }

@@ -39,7 +39,11 @@ class Usage:
 
 
 def usage(cluster: Cluster) -> dict[str, Usage]:
-    """Service -> what it uses now."""
+    """Service -> what it uses now, and not what it holds in reserve."""
+    admin = AdminClient({"namespace": "OPENIO", "proxyd_url": cluster.deployment.address("proxy-1")})
+    for name in cluster.deployment.names():
+        if name.startswith("meta"):
+            admin.service_release_memory(cluster.deployment.address(name))
     found = {}
     for name in cluster.deployment.names():
         process = supervisor.running(cluster.deployment, name)

@@ -1,0 +1,15 @@
+"""Memory that a process holds in reserve, given back to the machine."""
+
+from __future__ import annotations
+
+import ctypes
+import gc
+
+
+def release() -> None:
+    """Let go of what nothing uses any more; takes some ten milliseconds."""
+    gc.collect()
+    # Only the GNU C library has it, and only it needs it: pages between objects in use stay with the process else.
+    trim = getattr(ctypes.CDLL(None), "malloc_trim", None)
+    if trim is not None:
+        trim(0)
