@@ -28,7 +28,7 @@ def server_address(server: str | None) -> tuple[str, int]:
     host, mark, port = text.rpartition(":")
     if not mark:
         host, port = text, os.environ.get("DYNAMO_SERVER_PORT", str(PORT))
-    if not port.isdigit() or not 0 < int(port) < 65536:
+    if not (port.isascii() and port.isdigit() and len(port) < 6 and 0 < int(port) < 65536):
         raise OperationalError(f"Server {text!r} has the port {port!r}; write HOST or HOST:PORT")
     return host, int(port)
 

@@ -96,7 +96,7 @@ def _file(text: str, with_size: bool) -> Tree:
     if with_size:
         if not rest or not rest[0]:
             raise WrongForm(f"Size missing for file {name}")
-        if not rest[0].isdigit():
+        if not (rest[0].isascii() and rest[0].isdigit() and len(rest[0]) < 19):
             raise WrongForm(f"Size of file {name} is {rest[0]!r}; give bytes")
         tree["size"] = int(rest[0])
         if len(rest) > 1:

@@ -13,6 +13,7 @@ from dynamo.dataformat.sizes import readable_size
 from dynamo.dataformat.times import spaced_time
 from dynamo.web.exceptions import IllFormedRequest
 from dynamo.web.modules._base import WebModule
+from dynamo.web.modules._common import number_of
 from dynamo.web.modules._html import HTMLMixin
 from dynamo.web.modules._table import bar, table
 from dynamo.web.request import Caller
@@ -23,10 +24,10 @@ GB = 1e9
 
 
 def _hours(request: dict[str, Any]) -> int:
-    text = str(request.get("hours", "24"))
-    if not text.isdigit() or not 0 < int(text) <= MAX_HOURS:
-        raise IllFormedRequest("hours", text, hint=f"give 1 to {MAX_HOURS} hours")
-    return int(text)
+    hours = number_of(request, "hours", 24) or 0
+    if not 0 < hours <= MAX_HOURS:
+        raise IllFormedRequest("hours", hours, hint=f"give 1 to {MAX_HOURS} hours")
+    return hours
 
 
 def _steps(registry: Registry, is_deletion: bool, hours: int) -> tuple[int, list[dict[str, Any]]]:

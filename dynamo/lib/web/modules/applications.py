@@ -8,8 +8,9 @@ from typing import Any
 
 from dynamo.core.objectrepository import ObjectRepository
 from dynamo.dataformat import Configuration
-from dynamo.web.exceptions import AuthorizationError, IllFormedRequest, InvalidRequest, MissingParameter
+from dynamo.web.exceptions import AuthorizationError, InvalidRequest, MissingParameter
 from dynamo.web.modules._base import WebModule
+from dynamo.web.modules._common import number_of
 from dynamo.web.modules._html import HTMLMixin
 from dynamo.web.modules._table import status_word, table
 from dynamo.web.request import Caller
@@ -34,13 +35,11 @@ class _QueueModule(WebModule):
 
     def asked_for(self, request: Row) -> Row:
         """The application of `appid`.  Raises MissingParameter, IllFormedRequest, InvalidRequest."""
-        if "appid" not in request:
+        number = number_of(request, "appid")
+        if number is None:
             raise MissingParameter("appid")
-        number = str(request["appid"])
-        if not number.isdigit():
-            raise IllFormedRequest("appid", number, hint="appid must be an integer")
         for app in self.appmanager.applications:
-            if app["appid"] == int(number):
+            if app["appid"] == number:
                 return dict(app)
         raise InvalidRequest(f"Unknown appid {number}, or not among the newest")
 

@@ -16,7 +16,7 @@ from dynamo.web.exceptions import (
     MissingParameter,
 )
 from dynamo.web.modules._base import WebModule
-from dynamo.web.modules._common import fits, listed, yesno
+from dynamo.web.modules._common import fits, listed, number_of, text_of, yesno
 from dynamo.web.request import Caller
 
 Request = dict[str, Any]
@@ -28,13 +28,7 @@ def shown(kind: Kind, row: Request) -> Request:
 
 
 def _number(values: Request, name: str, default: int | None = None) -> int | None:
-    text = values.get(name)
-    if text is None:
-        return default
-    try:
-        return int(text)
-    except (TypeError, ValueError):
-        raise IllFormedRequest(name, text, hint=f"{name} must be an integer") from None
+    return number_of(values, name, default, lowest=-(10**18))
 
 
 class _RequestModule(WebModule):
@@ -101,7 +95,7 @@ class CopyRequest(_RequestModule):
             return [self._cached(values, caller)]
         number = _number(values, "request_id")
         items, sites = self.items(values, inventory), self.sites(values, inventory)
-        group = values.get("group", self._default_group if number is None else None)
+        group = text_of(values, "group", self._default_group if number is None else None)
         copies = _number(values, "n", 1 if number is None else None)
         if group is not None and inventory.groups.get(group) is None:
             raise InvalidRequest(f"Invalid group name {group}")

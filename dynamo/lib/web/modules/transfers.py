@@ -10,11 +10,10 @@ from dynamo.dataformat import Configuration
 from dynamo.dataformat.sizes import readable_size
 from dynamo.dataformat.times import spaced_time
 from dynamo.web.modules._base import WebModule
-from dynamo.web.modules._common import fits, listed
+from dynamo.web.modules._common import fits, listed, number_of
 from dynamo.web.modules._html import HTMLMixin
 from dynamo.web.modules._table import table
 from dynamo.web.modules._volumes import Activity, History
-from dynamo.web.modules.detox._cycles import number_of
 from dynamo.web.request import Caller
 
 Row = dict[str, Any]

@@ -8,23 +8,14 @@ from typing import Any
 from dynamo.core.objectrepository import ObjectRepository
 from dynamo.dataformat import Configuration
 from dynamo.dataformat.times import spaced_time
-from dynamo.web.exceptions import IllFormedRequest, InvalidRequest, MissingParameter
+from dynamo.web.exceptions import InvalidRequest, MissingParameter
 from dynamo.web.modules._base import WebModule
+from dynamo.web.modules._common import number_of
 from dynamo.web.modules._filedownload import FileDownloadMixin
 from dynamo.web.request import Caller
 
 Row = dict[str, Any]
 DECISIONS = ("delete", "keep", "protect")
-
-
-def number_of(request: Row, name: str, default: int | None = None) -> int | None:
-    """A parameter that is a number.  Raises IllFormedRequest."""
-    text = request.get(name)
-    if text is None:
-        return default
-    if not str(text).isdigit():
-        raise IllFormedRequest(name, text, hint=f"{name} must be an integer")
-    return int(text)
 
 
 class CycleModule(WebModule):

@@ -9,9 +9,10 @@ from urllib.parse import urlencode
 from dynamo.core.objectrepository import ObjectRepository
 from dynamo.dataformat import Configuration
 from dynamo.dataformat.sizes import readable_size
+from dynamo.web.modules._common import number_of
 from dynamo.web.modules._html import HTMLMixin
 from dynamo.web.modules._table import stacked_bar, table
-from dynamo.web.modules.detox._cycles import DECISIONS, CycleModule, number_of
+from dynamo.web.modules.detox._cycles import DECISIONS, CycleModule
 from dynamo.web.request import Caller
 
 Row = dict[str, Any]

@@ -10,7 +10,7 @@ from dynamo.dataformat import Block, BlockReplica, DatasetReplica, File
 from dynamo.policy.dates import parse_time
 from dynamo.web.exceptions import IllFormedRequest
 from dynamo.web.modules._base import WebModule
-from dynamo.web.modules._common import fits, listed, yesno
+from dynamo.web.modules._common import fits, listed, number_of, text_of, yesno
 from dynamo.web.request import Caller
 
 
@@ -37,10 +37,10 @@ def _blocks(request: dict[str, Any], inventory: ObjectRepository) -> Iterator[Bl
 
 
 def _since(request: dict[str, Any], name: str) -> int | None:
-    value = request.get(name)
-    if value is None:
+    text = text_of(request, name)
+    if text is None:
         return None
-    return int(value) if str(value).isdigit() else parse_time(str(value))
+    return number_of(request, name) if text.isascii() and text.isdigit() else parse_time(text)
 
 
 class BlockReplicas(WebModule):

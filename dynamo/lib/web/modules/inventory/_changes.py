@@ -64,22 +64,29 @@ def _needed(tree: Tree, name: str, context: str) -> Any:
     return tree[name]
 
 
-def _dataset(inventory: ObjectRepository, name: Any) -> Dataset:
+def _name(tree: Tree, name: str, context: str) -> str:
+    found = _needed(tree, name, context)
+    if not isinstance(found, str):
+        raise IllFormedRequest(name, found, hint=f"{context} needs a text")
+    return found
+
+
+def _dataset(inventory: ObjectRepository, name: str) -> Dataset:
     dataset = inventory.datasets.get(name)
     if dataset is None:
         raise InvalidRequest(f"Unknown dataset {name}")
     return dataset
 
 
-def _site(inventory: ObjectRepository, name: Any) -> Site:
+def _site(inventory: ObjectRepository, name: str) -> Site:
     site = inventory.sites.get(name)
     if site is None:
         raise InvalidRequest(f"Unknown site {name}")
     return site
 
 
-def _block(dataset: Dataset, name: Any) -> Block:
-    block = dataset.find_block(str(name))
+def _block(dataset: Dataset, name: str) -> Block:
+    block = dataset.find_block(name)
     if block is None:
         raise InvalidRequest(f"Unknown block {dataset.name}#{name}")
     return block
@@ -104,14 +111,14 @@ class InjectSync(_Change):
     def one(self, kind: str, tree: Tree, inventory: ObjectRepository, counts: dict[str, int]) -> None:
         match kind:
             case "site":
-                name = _needed(tree, "name", kind)
+                name = _name(tree, "name", kind)
                 known = name in inventory.sites
                 if not known:
                     fields = ("host", "storage_type", "backend", "status")
                     inventory.update(Site(name, **{key: tree[key] for key in fields if key in tree}))
                 _count(counts, "sites", not known)
             case "group":
-                name = _needed(tree, "name", kind)
+                name = _name(tree, "name", kind)
                 known = name in inventory.groups
                 if not known:
                     inventory.update(Group(name, tree.get("olevel", Group.OL_BLOCK)))
@@ -122,7 +129,7 @@ class InjectSync(_Change):
                 self._dataset_replica(tree, inventory, counts)
 
     def _dataset(self, tree: Tree, inventory: ObjectRepository, counts: dict[str, int]) -> None:
-        name = _needed(tree, "name", "dataset")
+        name = _name(tree, "name", "dataset")
         dataset = inventory.datasets.get(name)
         _count(counts, "datasets", dataset is None)
         if dataset is None:
@@ -130,7 +137,7 @@ class InjectSync(_Change):
             values = {key: tree[key] for key in fields if key in tree}
             dataset = inventory.update(Dataset(name, last_update=int(time.time()), **values))
         for part in _trees(tree, "blocks", "dataset"):
-            block_name = _needed(part, "name", "block")
+            block_name = _name(part, "name", "block")
             block = dataset.find_block(block_name)
             _count(counts, "blocks", block is None)
             if block is None:
@@ -140,7 +147,7 @@ class InjectSync(_Change):
                     if replica.growing:
                         inventory.update(BlockReplica(block, replica.site, replica.group, last_update=now))
             for leaf in _trees(part, "files", "block"):
-                known = block.find_file(_needed(leaf, "name", "file")) is not None
+                known = block.find_file(_name(leaf, "name", "file")) is not None
                 _count(counts, "files", not known)
                 if not known:
                     self._file(leaf, block, inventory)
@@ -151,7 +158,7 @@ class InjectSync(_Change):
             raise IllFormedRequest("size", size, hint="give bytes")
         here = None
         if "site" in leaf:
-            site = _site(inventory, leaf["site"])
+            site = _site(inventory, _name(leaf, "site", "file"))
             is_new = block.find_replica(site) is None
             here = _replica_for(block, site, inventory)
             if is_new:
@@ -161,15 +168,15 @@ class InjectSync(_Change):
         grow(inventory, File(leaf["name"], block, size), here)
 
     def _dataset_replica(self, tree: Tree, inventory: ObjectRepository, counts: dict[str, int]) -> None:
-        dataset = _dataset(inventory, _needed(tree, "dataset", "datasetreplica"))
-        site = _site(inventory, _needed(tree, "site", "datasetreplica"))
+        dataset = _dataset(inventory, _name(tree, "dataset", "datasetreplica"))
+        site = _site(inventory, _name(tree, "site", "datasetreplica"))
         replica = dataset.find_replica(site)
         _count(counts, "datasetreplicas", replica is None)
         if replica is None:
             growing = bool(tree.get("growing", True)) and bool(dataset.replicas)
             replica = inventory.update(DatasetReplica(dataset, site, growing, tree.get("group")))
         for part in _trees(tree, "blockreplicas", "datasetreplica"):
-            block = _block(dataset, _needed(part, "block", "blockreplica"))
+            block = _block(dataset, _name(part, "block", "blockreplica"))
             known = block.find_replica(site)
             _count(counts, "blockreplicas", known is None or known in self._made_for_files)
             if known is not None:
@@ -179,6 +186,8 @@ class InjectSync(_Change):
             if "files" not in part:
                 inventory.update(BlockReplica(block, site, group, last_update=now))
                 continue
+            if not isinstance(part["files"], list):
+                raise IllFormedRequest("files", part["files"], hint="blockreplica needs a list of names")
             files = [block.find_file(str(name), must_find=True) for name in part["files"]]
             size = sum(file.size for file in files if file is not None)
             names = [file.lfn for file in files if file is not None]
@@ -231,10 +240,10 @@ class DeleteSync(_Change):
     def one(self, kind: str, tree: Tree, inventory: ObjectRepository, counts: dict[str, int]) -> None:
         match kind:
             case "site":
-                inventory.delete(_site(inventory, _needed(tree, "name", kind)))
+                inventory.delete(_site(inventory, _name(tree, "name", kind)))
                 _count(counts, "sites", True)
             case "group":
-                name = _needed(tree, "name", kind)
+                name = _name(tree, "name", kind)
                 if inventory.delete(Group(name)) is None:
                     raise InvalidRequest(f"Unknown group {name}")
                 _count(counts, "groups", True)
@@ -245,19 +254,19 @@ class DeleteSync(_Change):
 
     @staticmethod
     def _dataset(tree: Tree, inventory: ObjectRepository, counts: dict[str, int]) -> None:
-        dataset = _dataset(inventory, _needed(tree, "name", "dataset"))
+        dataset = _dataset(inventory, _name(tree, "name", "dataset"))
         parts = _trees(tree, "blocks", "dataset")
         _count(counts, "datasets", not parts)
         if not parts:
             inventory.delete(dataset)
         for part in parts:
-            block = _block(dataset, _needed(part, "name", "block"))
+            block = _block(dataset, _name(part, "name", "block"))
             leaves = _trees(part, "files", "block")
             _count(counts, "blocks", not leaves)
             if not leaves:
                 inventory.delete(block)
             for leaf in leaves:
-                file = block.find_file(_needed(leaf, "name", "file"))
+                file = block.find_file(_name(leaf, "name", "file"))
                 if file is None:
                     raise InvalidRequest(f"Unknown file {leaf['name']}")
                 inventory.delete(file)
@@ -268,15 +277,15 @@ class DeleteSync(_Change):
 
     @staticmethod
     def _dataset_replica(tree: Tree, inventory: ObjectRepository, counts: dict[str, int]) -> None:
-        dataset = _dataset(inventory, _needed(tree, "dataset", "datasetreplica"))
-        site = _site(inventory, _needed(tree, "site", "datasetreplica"))
+        dataset = _dataset(inventory, _name(tree, "dataset", "datasetreplica"))
+        site = _site(inventory, _name(tree, "site", "datasetreplica"))
         replica = _replica(dataset, site)
         parts = _trees(tree, "blockreplicas", "datasetreplica")
         _count(counts, "datasetreplicas", not parts)
         if not parts:
             inventory.delete(replica)
         for part in parts:
-            found = _block(dataset, _needed(part, "block", "blockreplica")).find_replica(site)
+            found = _block(dataset, _name(part, "block", "blockreplica")).find_replica(site)
             if found is None:
                 raise InvalidRequest(f"Block {part['block']} has no replica at {site.name}")
             inventory.delete(found)
