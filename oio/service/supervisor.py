@@ -17,13 +17,9 @@ from oio.service.deployment import Deployment
 START_TIMEOUT: Final = 60.0
 """Seconds that a service has to listen."""
 STOP_TIMEOUT: Final = 10.0
-MALLOC: Final = {
-    "MALLOC_ARENA_MAX": "2",
-    "MALLOC_MMAP_THRESHOLD_": str(64 << 10),
-    "MALLOC_TRIM_THRESHOLD_": str(128 << 10),
-}
-"""How the GNU C library keeps memory in a service, unless its starter's environment says otherwise: no heap for every
-thread, and buffers of messages and of bases apart, so that they go back to the machine."""
+MALLOC_ARENAS: Final = "2"
+"""Heaps of the GNU C library in one service, unless its starter's environment says otherwise. It would make one for
+each thread, and each keeps what it once needed."""
 
 
 def running(deployment: Deployment, name: str) -> psutil.Process | None:
@@ -50,7 +46,7 @@ def start(deployment: Deployment, name: str, program: str = "oio.service.process
             stderr=output,
             start_new_session=True,
             env={
-                **MALLOC,
+                "MALLOC_ARENA_MAX": MALLOC_ARENAS,
                 **os.environ,
                 "PYTHONPATH": os.pathsep.join(filter(None, sys.path)),
             },

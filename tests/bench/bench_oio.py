@@ -169,18 +169,21 @@ def decommission(console: Console, folder: Path) -> None:
     with running(Deployment(folder / "directory", services=4, digits=3, ttl=LEASE)) as cluster:
         conf = {"namespace": "OPENIO", "proxyd_url": cluster.deployment.address("proxy-1")}
         directory = DirectoryClient(conf, pool_maxsize=64)
+        mapping = Meta0PrefixMapping(Meta0Client(conf), digits=3)
+        mapping.load_meta0()
+        going = cluster.deployment.address("meta1-1")
+        leaving = mapping.get_managed_bases(going)
         bases: set[str] = set()
         number = 0
         while len(bases) < BASES:
             try:
                 directory.create(ACCOUNT, f"d{number}")
-                bases.add(directory.list(ACCOUNT, f"d{number}")["cid"][:3])
+                base = directory.list(ACCOUNT, f"d{number}")["cid"][:3]
+                bases |= {base} & leaving
             except OioException as error:
                 console.print(f"create: {error}")
             number += 1
-        mapping = Meta0PrefixMapping(Meta0Client(conf), digits=3)
-        mapping.load_meta0()
-        moved = mapping.decommission(cluster.deployment.address("meta1-1"), sorted(bases))
+        moved = mapping.decommission(going, sorted(bases))
         begun = time.perf_counter()
         with Journal(folder / "journal") as journal:
             journal.plan(planned(mapping, moved))
