@@ -9,7 +9,7 @@ import gc
 def release() -> None:
     """Let go of what nothing uses any more; takes some ten milliseconds."""
     gc.collect()
-    # Only the GNU C library has it, and only it needs it: pages between objects in use stay with the process else.
+    # The GNU C library has it, and keeps free pages between objects in use until it is called.
     trim = getattr(ctypes.CDLL(None), "malloc_trim", None)
     if trim is not None:
         trim(0)

@@ -71,14 +71,18 @@ class Cluster:
         assert len(masters) == 1, masters
         return self.name(masters[0])
 
-    def is_led_by(self, wanted: str) -> bool:
-        """Whether that service is master; another one that is leaves."""
+    def make_master(self, wanted: str) -> None:
+        """Have others leave until that service is master of the reference's meta1 base."""
         address = self.deployment.address(wanted)
-        masters = [one for one, state in self.states().items() if state == 200]
-        for other in masters:
-            if other != address:
-                self.ask("POST", "admin/leave", type="meta1", acct="a", ref="r", service_id=other)
-        return masters == [address]
+
+        def is_master() -> bool:
+            masters = [one for one, state in self.states().items() if state == 200]
+            for other in masters:
+                if other != address:
+                    self.ask("POST", "admin/leave", type="meta1", acct="a", ref="r", service_id=other)
+            return masters == [address]
+
+        eventually(is_master)
 
     def name(self, address: str) -> str:
         return next(n for n in self.deployment.names() if address in (n, self.deployment.address(n)))

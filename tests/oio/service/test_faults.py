@@ -111,7 +111,7 @@ def test_f3_a_write_that_the_frozen_master_had_begun_is_refused_by_its_peers(clu
     cluster.kill(victim)
     supervisor.start(cluster.deployment, victim, "tests.oio.service.freezing")
     address = supervisor.wait_listening(cluster.deployment, victim)
-    eventually(lambda: cluster.is_led_by(victim))
+    cluster.make_master(victim)
     answers = list[ServiceError | None]()
     writer = threading.Thread(target=lambda: answers.append(told_to_write(cluster, address, MARK)))
     writer.start()

@@ -184,7 +184,7 @@ def test_f10_a_disk_that_turns_read_only_is_named_and_others_go_on(cluster: Clus
     eventually(cluster.alike)
     victim = cluster.master()
     with ext4(tmp_path) as device, small_disk(cluster, victim, device) as volume:
-        eventually(lambda: cluster.is_led_by(victim))
+        cluster.make_master(victim)
         # What the kernel does after an error of the disk: a plain remount is refused while files are open for writing.
         subprocess.run(["mount", "-o", "remount,abort", str(volume)], check=True)
         with pytest.raises(OSError, match="Read-only"):
